@@ -401,6 +401,15 @@ COMMANDS: dict[str, Syntax] = {
         Syntax("watch", (AS_EVER,)),
         Syntax("hive_status", (JSON,)),
         Syntax("hive_import", (JSON,)),
+        Syntax("hive_backup", (Option("check", "look whether the file is a whole backup"), JSON)),
+        Syntax(
+            "hive_restore",
+            (
+                Option("replace", "entries that are there become as in the file"),
+                Option("keep", "entries that are there stay as they are"),
+                JSON,
+            ),
+        ),
         Syntax("remove_all", (YES,)),
         Syntax("forget", (YES,)),
         Syntax("set_replication", (YES,)),

@@ -38,6 +38,7 @@ from wrpme.protocol.messages import (
     RemoveAll, RemoveIf, RemoveVersion, Request, RingScan, SetRange, Touch, Transaction, Unfollow, Update,
     VerifyArc, ViewIs, is_read,
 )  # fmt: skip
+from wrpme.protocol.snapshots import SNAPSHOT_REQUESTS
 from wrpme.protocol.quoting import named
 from wrpme.protocol.ring import CURSOR_BITS, arc_at, owner_among, position_at, position_of
 from wrpme.protocol.validation import apart, check_alias, check_content, check_first, check_number
@@ -54,8 +55,11 @@ _LARGE_ANSWERS = (Get, GetUpdate, GetRemove, Cas, GetExpire)
 """Answered with the whole content: how large it is, is remembered. Of a part it may be little."""
 _OPERATOR: dict[type[Any], str] = {StopNode: "stop_node", LeaveNode: "leave", RemoveAll: "remove_all"}
 """Requests to nodes of which the log says who made them; of a long one only the first page."""
-_TO_NODES = (PrefixScan, Count, RemoveAll, GetStatus, GetConfig, StopNode, LeaveNode, VerifyArc, GetHoldings, Many)
-_OF_OWNERS = (PrefixScan, Count, RemoveAll, Many)
+_TO_NODES = (
+    PrefixScan, Count, RemoveAll, GetStatus, GetConfig, StopNode, LeaveNode, VerifyArc, GetHoldings, Many,
+    *SNAPSHOT_REQUESTS,
+)  # fmt: skip
+_OF_OWNERS = (PrefixScan, Count, RemoveAll, Many, *SNAPSHOT_REQUESTS)
 """What is asked of a node because some view has it as an owner."""
 _MOVED = "the owner of this part of the ring is changing; nothing was changed, try again"
 

@@ -47,9 +47,11 @@ ACCEPT_RETRY_SECONDS = 0.5
 LINK_OUTBOX_BYTES_MAX = 256 * MIB
 """One link holds so much of messages that wait to be sent. Those beyond it are dropped, as a network would, and sent
 again by their owner; who asked for something is told."""
-VIEWS_ENCODED_MAX = 4
-"""A node keeps so many of the views and patches that it told last as bytes: each is told to all members. A view of
-``MEMBERS_MAX`` nodes has 1.3 MiB."""
+VIEWS_ENCODED_MAX = 64
+VIEWS_ENCODED_BYTES_MAX = 4 * MIB
+"""A node keeps so many of the views and patches that it told last as bytes: each is told to all members, and those of
+the last minute to each that returns. A view of ``MEMBERS_MAX`` nodes has 1.3 MiB, and all patches that a node has
+together have no more."""
 LINK_IDLE_SECONDS = 60.0
 """A link over which nothing was sent for so long is closed."""
 NAME_SECONDS = 5.0

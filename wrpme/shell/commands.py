@@ -41,6 +41,7 @@ class Kind(Enum):
     ADDRESS = "HOST:PORT of a node, as hive_status shows it"
     COMMAND = "one of the commands"
     REDIS = "redis://[USER:PASSWORD@]HOST[:PORT][/DB]; what is no letter or digit in a password is written %NN"
+    FILE = "the name of a file, or - for standard output or input"
     WORDS = "words as a shell takes them: quotes keep spaces"
 
 
@@ -114,9 +115,13 @@ class Command(Struct, frozen=True):
     count_max: int | None = None
     address: str = ""
     redis: RedisUrl | None = None
+    file: str = ""
     topic: str = ""
     yes: bool = False
     force: bool = False
+    check: bool = False
+    replace: bool = False
+    keep: bool = False
     json: bool = False
     each: bool = False
     contents: bool = False
@@ -459,6 +464,23 @@ COMMANDS: tuple[Spec, ...] = (
         "and told, and as a single command it ends with 1 then. Given again, it begins anew.",
         changes=True,
     ),
+    Spec(
+        "hive_backup",
+        (Parameter("FILE", Kind.FILE, "file"),),
+        "saves all entries of the hive to a file, while it is used",
+        "Each part of the ring as of one moment; - is standard output. A file of that name is replaced only by a whole "
+        "backup. With --check it looks at a file.",
+        ("backup", "unavailable"),
+    ),
+    Spec(
+        "hive_restore",
+        (Parameter("FILE", Kind.FILE, "file"),),
+        "writes the entries of a backup into the hive, and compares them",
+        "Of any size, at any addresses. A hive that has entries needs --keep or --replace. It may be given again, and "
+        "ends with 1 if an entry is not as in the file.",
+        ("backup", "unavailable"),
+        changes=True,
+    ),
     Spec("verify", (), "compares all copies of all entries, and says which differ", "", ("differs", "unavailable")),
     Spec(
         "watch",
@@ -500,7 +522,7 @@ COMMANDS: tuple[Spec, ...] = (
     _remote(
         "hive_destroy",
         "FILE",
-        "removes all nodes of a topology file, with their data, and all that was made for them",
+        "removes all nodes of a topology file, their data, and all that was made for them",
         "Says what will be gone, and asks for the word yes first, unless --yes is given.",
         changes=True,
     ),

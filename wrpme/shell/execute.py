@@ -13,7 +13,7 @@ from wrpme.protocol.address import listed
 from wrpme.protocol.health import copies_in_words
 from wrpme.protocol.quoting import bytes_of, shown
 from wrpme.protocol.stats import condition_of
-from wrpme.protocol.view_json import topology
+from wrpme.client.watch.view_json import topology
 from wrpme.shell import format
 from wrpme.shell.commands import Command, help_text
 from wrpme.version import VERSION
@@ -157,7 +157,7 @@ async def _carry_out_on_hive(client: Client, command: Command, told: Callable[[s
             return Answer(text=await client.recover())
         case "verify":
             return Answer(text=format.verified_text(await client.verify()))
-        case "watch" | "follow" | "scan" | "batch" | "hive_import":
+        case "watch" | "follow" | "scan" | "batch" | "hive_import" | "hive_backup" | "hive_restore":
             raise UsageError(f"{command.name} is more than one question to the hive: it needs the shell of wrpmesh")
         case "help":
             return Answer(text=help_text(command.topic))

@@ -186,6 +186,8 @@ def _value(parameter: Parameter, word: str) -> object:
         return word
     if kind is Kind.REDIS:
         return redis_url.parse(word)
+    if kind is Kind.FILE:
+        return word
     if kind is Kind.COMMAND:
         return spec_of(word).name
     return _number(parameter, word)

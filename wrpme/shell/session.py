@@ -181,7 +181,7 @@ class Shell:
     def _tell_interrupted(self, command: Command, answered: bool) -> None:
         if answered:
             self._console.note(f"{command.name} was carried out; the rest of what it prints was dropped")
-        elif command.spec.remote or command.name == "hive_import":
+        elif command.spec.remote or command.name in ("hive_import", "hive_restore"):
             rest = "what is half done is finished when the command is given again"
             self._fail(errors.IndeterminateError(f"{command.name} was interrupted; {rest}"))
         else:
@@ -197,6 +197,8 @@ class Shell:
             return await self._scan(command)
         if command.name == "hive_import":
             return await self._import(command)
+        if command.name in ("hive_backup", "hive_restore"):
+            return await self._backup(command)
         if command.name == "batch":
             return await (await self._collected(command)).commit()
         if command.name == "set_replication":
@@ -247,6 +249,40 @@ class Shell:
             return await carry_out(self._client, command, lambda text: reporter.step("hive", text))
         finally:
             reporter.close()
+
+    async def _backup(self, command: Command) -> Answer:
+        """Saves the hive to a file, or brings one back."""
+        import asyncio
+
+        from wrpme.shell.backups.restore import restored
+        from wrpme.shell.backups.save import STANDARD, backed_up, checked
+
+        file, reporter = command.file, self._console.reporter(self._prompt.confirmation)
+
+        def progress(text: str) -> None:
+            reporter.step(file, text)
+
+        loop = asyncio.get_running_loop()
+
+        def told_elsewhere(text: str) -> None:
+            loop.call_soon_threadsafe(progress, text)
+
+        try:
+            if command.name == "hive_restore":
+                told = await restored(self._client, file, command.replace, command.keep, progress, told_elsewhere)
+                return Answer(text=json_text(told.json) if command.json else told.text, code=int(told.differing > 0))
+            if command.check:
+                _, counts, text = await asyncio.to_thread(checked, file, told_elsewhere)
+            else:
+                counts, text = await backed_up(self._client, file, progress)
+        finally:
+            reporter.close()
+        if command.json:
+            text = json_text({"entries": counts.entries, "bytes": counts.size_bytes, "sections": counts.sections})
+        if file == STANDARD and not command.check:
+            self._console.note(text)
+            return Answer()
+        return Answer(text=text)
 
     async def _watch(self) -> Answer:
         """Prints each record of a watch when it comes, until the command is interrupted."""
