@@ -156,7 +156,7 @@ SOUGHT: dict[str, Sought] = {
     "pages_of_the_ring_without_lease": Sought("walking", 141, 141, long=True),
     "numbers_are_changed_unseen": Sought("replicated", 1),
     "more_copies_count_at_once": Sought("replicated", 1),
-    "copies_that_are_down_are_given_up": Sought("replicated", 1),
+    "copies_that_are_down_are_given_up": Sought("replicated", 14, 14, long=True),
     "another_number_forgets_owners": Sought("replicated", 1, long=True),
     "the_number_alone": Sought("replicated", 2, 2, long=True),
     "patches_without_the_number": Sought("replicated", 1),
