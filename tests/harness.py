@@ -22,8 +22,9 @@ from wrpme.limits import GRACE_SECONDS
 from wrpme.protocol import health, view_index
 from wrpme.protocol import salvage
 from wrpme.protocol.events import ClusterEvent
+from wrpme.protocol.administration import ForgetNode, Recover
 from wrpme.protocol.messages import (
-    Body, Content, Envelope, Failed, ForgetNode, Get, GetHoldings, Holding, Holdings, Recover, Reply, Report, Request,
+    Body, Content, Envelope, Failed, Get, GetHoldings, Holding, Holdings, Reply, Report, Request,
 )  # fmt: skip
 from wrpme.protocol.view import NOBODY, Back, View
 

@@ -8,21 +8,21 @@ from msgspec import Struct
 
 from wrpme.protocol.events import ClusterEvent
 from wrpme.protocol.identities import GetHive, Here, Publication, Published, Refused, Where
+from wrpme.protocol.administration import ForgetNode, LeaveNode, Recover, SetReplication, StopNode
 from wrpme.protocol.messages import (
     Accept, Accepted, Add, Aliases, Answer, Append, AskView, Body, Cas, CasVersion, Changes, Committed, Compare,
-    ConfirmFollow, Content, EntryChange, Follow, FollowEnded, Following,
-    Count, Counts, Done, Envelope, Exists, Expire, Failed, FailureReport, Fill, ForgetNode, Forward, Forwarded, Get,
-    GetConfig, GetExpire, GetExpiry, GetHoldings, GetLog, GetRange, GetRemove, GetStatus, GetSuffix, GetUpdate,
-    GetView, Heartbeat, HeartbeatAck, Holding, Holdings, IfContent, IfVersion, Item, LeaveNode, Many,
-    NextView, Notice, Number, PrefixScan,
-    Prepare, Promise, Put, Recover, Rejected, Remove, RemoveAll, RemoveIf, RemoveVersion, Reply, Report, Request,
-    Results, RingScan, SetRange, StopNode, Stream, StreamAck, StreamAcks, Streams, Suffix, Text, Told, Touch,
-    Transaction, Unfollow, Update, VerifyArc, ViewIs, Watch, WholeView, Writes,
+    ConfirmFollow, Content, EntryChange, Follow, FollowEnded, Following, Count, Counts, Done, Envelope, Exists,
+    Expire, Failed, FailureReport, Fill, Forward, Forwarded, Get, GetConfig, GetExpire, GetExpiry, GetHoldings,
+    GetLog, GetRange, GetRemove, GetStatus, GetSuffix, GetUpdate, GetView, Heartbeat, HeartbeatAck, Holding,
+    Holdings, IfContent, IfVersion, Item, Many, NextView, Notice, Number, PrefixScan, Prepare, Promise, Put,
+    Rejected, Remove, RemoveAll, RemoveIf, RemoveVersion, Reply, Report, Request, Results, RingScan, SetRange,
+    Stream, StreamAck, StreamAcks, Streams, Suffix, Text, Told, Touch, Transaction, Unfollow, Update, VerifyArc,
+    ViewIs, Watch, WholeView, Writes,
 )  # fmt: skip
-from wrpme.protocol.snapshots import CloseSnapshot, OpenSnapshot, Saved, Snapshot, SnapshotPage, SnapshotPart
+from wrpme.protocol.administration import CloseSnapshot, OpenSnapshot, Saved, Snapshot, SnapshotPage, SnapshotPart
 from wrpme.protocol.view import (
     Activated, Arc, Back, Ballot, Change, Choice, Down, Elect, Expel, Forget, Join, Leave, Mark, Member, Patch,
-    Proposal, State, Synced, View,
+    Proposal, Replicate, State, Synced, View,
 )  # fmt: skip
 
 
@@ -39,7 +39,7 @@ CHANGES = kinds(Change)
 TAGGED: list[type[Struct]] = [*REQUESTS, *REPLIES, Envelope, *BODIES, Stream, StreamAck, *ITEMS, Answer]
 """Everything with a tag of its own on the connection; changes of the view have a row of tags for themselves."""
 UNTAGGED: list[type[Struct]] = [
-    View, Member, Arc, Mark, Choice, Holding, EntryChange, Publication, Patch, Proposal, Ballot, ClusterEvent,
+    View, Member, Arc, Mark, Choice, Holding, Saved, EntryChange, Publication, Patch, Proposal, Ballot, ClusterEvent,
 ]  # fmt: skip
 
 ID, OTHER = bytes(range(16)), bytes(range(16, 32))
@@ -58,8 +58,11 @@ PROPOSAL = Proposal(
         Leave(ID, 7),
         Expel(OTHER, 8),
         Forget(OTHER, BIG, (Choice(BIG, 4, ID),)),
+        Replicate(3, 2),
     ),
-    Patch((Member(ID, 7, "127.0.0.1:5909", 1, State.UP),), (OTHER,), (Arc(BIG, 4, (ID,), wanted=(ID,)),), (0,), (ID,)),
+    Patch(
+        (Member(ID, 7, "127.0.0.1:5909", 1, State.UP),), (OTHER,), (Arc(BIG, 4, (ID,), wanted=(ID,)),), (0,), (ID,), 3
+    ),
     b"d" * 32,
     OTHER,
 )
@@ -113,6 +116,7 @@ REQUEST_SAMPLES: list[Any] = [
     LeaveNode(18, ID),
     ForgetNode(19, OTHER, BIG, (Choice(BIG, 4, ID),)),
     Recover(20),
+    SetReplication(25, 3, 2),
     VerifyArc(21, ID, 9, BIG),
     GetHoldings(24, ID),
     OpenSnapshot(25, ID, 7, BIG),

@@ -20,7 +20,7 @@ ELSEWHERE = {
     "limits": "numbers only",
     "protocol/view": "test_messages.py",
     "protocol/identities": "test_messages.py",
-    "protocol/snapshots": "test_messages.py",
+    "protocol/administration": "test_messages.py",
     "client/backup": "system/test_backup.py, and in the simulation",
     "shell/backups/save": "system/test_backup.py",
     "shell/backups/restore": "system/test_backup.py",

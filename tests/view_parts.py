@@ -7,10 +7,12 @@ from functools import cache
 from random import Random
 
 from wrpme.core.membership import transitions as views
+from wrpme.limits import REPLICATION_MAX
 from wrpme.protocol import health, view_index
 from wrpme.protocol import ring
 from wrpme.protocol.view import (
-    Activated, Arc, Back, Change, Choice, Down, Elect, Expel, Forget, Join, Leave, Mark, NodeId, State, Synced, View,
+    Activated, Arc, Back, Change, Choice, Down, Elect, Expel, Forget, Join, Leave, Mark, NodeId, Replicate, State,
+    Synced, View,
 )  # fmt: skip
 
 HIVE = b"h" * 16
@@ -131,6 +133,7 @@ def any_changes(view: View, random: Random, newest: int) -> list[Change]:
         Expel(one.id, one.incarnation), Expel(other.id, other.incarnation + shift), Elect(one.id),
         Forget(one.id, one.incarnation, tuple(Choice(arc.end, arc.version, source) for arc in last)),
         Forget(one.id, one.incarnation),
+        Replicate(random.randint(1, REPLICATION_MAX), view.replication + max(0, shift)),
         *(Synced(copied.end, copied.version + shift, new, live_owner(view, copied), 1) for new in copied.incoming),
         *(
             Synced(found.end, found.version, new, live_owner(view, found), incarnation(view, live_owner(view, found)))

@@ -408,6 +408,7 @@ COMMANDS: dict[str, Syntax] = {
         Syntax("hive_restore", (REPLACE, KEEP, JSON)),
         Syntax("remove_all", (YES,)),
         Syntax("forget", (YES,)),
+        Syntax("set_replication", (YES,)),
         Syntax("recover", (Option("force", "the missing nodes are dead for good", is_required=True), YES)),
         Syntax(
             "node_start",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -36,6 +37,26 @@ async def test_what_is_refused(tmp_path: Path) -> None:
             await client.price_of(daemons.addresses[1])
         with pytest.raises(errors.UsageError, match="nothing to recover"):
             await client.recover()
+        with pytest.raises(errors.UsageError, match="a hive keeps 1 to 5 copies of each entry, not 6"):
+            await client.set_replication(6)
+
+
+async def test_of_two_who_want_another_number_of_copies_one_is_told_so(tmp_path: Path) -> None:
+    """And one who wants more than there are nodes, how many there are."""
+    async with a_hive(tmp_path, 2) as (_, client):
+        told: list[str] = []
+        both = [client.set_replication(1), client.set_replication(3)]
+        outcomes = await asyncio.gather(*both, return_exceptions=True)
+        refused = [outcome for outcome in outcomes if isinstance(outcome, errors.UsageError)]
+        kept = (await client.view()).replication
+        assert len(refused) == 1 and "somebody else has" in refused[0].sentence
+        assert f"keeps {kept} cop" in refused[0].sentence and isinstance(outcomes[0 if kept == 1 else 1], str)
+        assert await client.set_replication(1) == "the hive keeps 1 copy of each entry"
+        assert await client.set_replication(4, told.append) == (
+            "the hive keeps 4 copies of each entry, as far as it can; it is stable: all 2 nodes are up and every arc "
+            "has its copies; 2 copies of each entry, not 4, until more nodes join"
+        )
+        assert all(line.startswith("copying, ") and line.endswith(" arcs are done") for line in told)
 
 
 async def test_what_is_given_up_with_a_last_holder(tmp_path: Path) -> None:

@@ -15,9 +15,10 @@ from tests.stub_node import StubNode, alias_owned_by, view_of
 from wrpme import Client, errors
 from wrpme.limits import PAGE_ALIASES_MAX
 from wrpme.protocol import ring
+from wrpme.protocol.administration import StopNode
 from wrpme.protocol.messages import (
-    Aliases, Count, Done, Failed, GetConfig, GetLog, GetStatus, GetView, Number, PrefixScan, RemoveAll, Reply, Request,
-    StopNode, Text,
+    Aliases, Count, Done, Failed, GetConfig, GetLog, GetStatus, GetView, Number, PrefixScan, RemoveAll, Reply,
+    Request, Text,
 )  # fmt: skip
 from wrpme.client.watch.view_json import topology
 from wrpme.shell.format import hive_text, location_text

@@ -9,7 +9,8 @@ from wrpme.client.requests import outcomes
 from wrpme.client.requests.outcomes import Lost
 from wrpme.limits import RETRY_SECONDS_MAX, RETRY_SECONDS_MIN
 from wrpme.protocol.identities import GetHive
-from wrpme.protocol.messages import Done, Failed, Number, StopNode
+from wrpme.protocol.administration import StopNode
+from wrpme.protocol.messages import Done, Failed, Number
 
 ENDED = errors.ConnectionError("the connection to n1 ended")
 READ, WRITE = GetHive(1), StopNode(1, b"a" * 16)

@@ -23,9 +23,9 @@ from wrpme.core.layout import (
 )  # fmt: skip
 from wrpme.protocol import health, salvage, view_index
 from wrpme.protocol.events import ClusterEvent
+from wrpme.protocol.administration import LeaveNode
 from wrpme.protocol.messages import (
-    Count, Envelope, Get, LeaveNode, PrefixScan, Put, Remove, RemoveAll, Reply, Request, Text,
-    Update, VerifyArc,
+    Count, Envelope, Get, PrefixScan, Put, Remove, RemoveAll, Reply, Request, Text, Update, VerifyArc,
 )  # fmt: skip
 from wrpme.protocol.quoting import bytes_of
 from wrpme.protocol.ring import arc_at, hash_of

@@ -17,15 +17,16 @@ from wrpme.core.layout import (
 )  # fmt: skip
 from wrpme.errors import BY_CODE
 from wrpme.protocol.identities import Here, Refused, Where
+from wrpme.protocol.administration import ForgetNode
 from wrpme.protocol.messages import (
     Accept, Accepted, Aliases, Answer, AskView, Heartbeat, HeartbeatAck, Body, Committed, Compare, FailureReport,
-    Content, Count, Done, Failed, Fill, ForgetNode, Forward, Forwarded, Get, GetSuffix, Item, NextView, Number, Pair,
+    Content, Count, Done, Failed, Fill, Forward, Forwarded, Get, GetSuffix, Item, NextView, Number, Pair,
     PrefixScan, Prepare, Promise, Put, Rejected, Remove, RemoveAll, Reply, Report, Request, Stream, StreamAck,
     StreamAcks, Streams, Suffix, Text, Update, WholeView, Writes,
 )  # fmt: skip
 from wrpme.protocol.quoting import shown
 from wrpme.protocol.view import (
-    Activated, Arc, Back, Ballot, Change, Choice, Down, Elect, Expel, Forget, Join, Leave, NodeId, Proposal,
+    Activated, Arc, Back, Ballot, Change, Choice, Down, Elect, Expel, Forget, Join, Leave, NodeId, Proposal, Replicate,
     State, Synced, View,
 )  # fmt: skip
 
@@ -93,6 +94,8 @@ def change_words(change: Change) -> str:
         if isinstance(change, Synced):
             return f"{name_of(change.node)} has all of {what}"
         return f"{name_of(change.reporter)} has taken over {what}"
+    if isinstance(change, Replicate):
+        return f"{change.replication} copies instead of {change.known}"
     node = name_of(change.node)
     if isinstance(change, Join):
         return f"{node} joins"

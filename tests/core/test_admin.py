@@ -12,9 +12,8 @@ from tests.harness import Hive, hive_of, identity, word_of
 from wrpme.core.layout import ENTRIES
 from wrpme.protocol import view_index
 from wrpme.protocol import salvage
-from wrpme.protocol.messages import (
-    Done, Failed, ForgetNode, Get, LeaveNode, Put, Recover, RemoveAll, Reply, Request, StopNode, Text,
-)  # fmt: skip
+from wrpme.protocol.administration import ForgetNode, LeaveNode, Recover, StopNode
+from wrpme.protocol.messages import Done, Failed, Get, Put, RemoveAll, Reply, Request, Text
 from wrpme.protocol.view import NOBODY, Choice, NodeId, State
 
 COUNT = 40

@@ -32,6 +32,6 @@ def test_another_number_of_copies_is_told_to_the_one_that_asks_also_through_anot
     outsider = next(name for name in "abcdef" if identity(name) not in hive.view("a").voters)
     hive.start("x", outsider, replication=3)
     hive.until(lambda: "x" in hive.exits)
-    words = f"hive {HIVE.hex()[:8]} keeps 1 copies of each entry, and --replication asks for 3"
+    words = f"hive {HIVE.hex()[:8]} keeps 1 copy of each entry, and --replication asks for 3"
     assert hive.exits["x"].code == 1 and words in hive.exits["x"].sentence
     assert isinstance(hive.exits["x"], Exit) and not hive.said(outsider, "keeps 1 copies")

@@ -12,7 +12,8 @@ from wrpme.core.limits import CLUSTER_EVENTS_KEPT, SILENCE_SECONDS, STOP_GATHER_
 from wrpme.limits import GRACE_SECONDS
 from wrpme.protocol import view_index
 from wrpme.protocol.events import KINDS, UNENDED, ClusterEvent
-from wrpme.protocol.messages import LeaveNode, Put
+from wrpme.protocol.administration import LeaveNode
+from wrpme.protocol.messages import Put
 from wrpme.protocol.view import (
     Activated, Back, Down, Elect, Expel, Forget, Join, Leave, Patch, Proposal, State, Synced, View,
 )  # fmt: skip

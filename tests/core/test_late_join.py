@@ -6,7 +6,8 @@ from __future__ import annotations
 import pytest
 
 from tests.harness import Hive, hive_of, identity
-from wrpme.protocol.messages import Body, Done, LeaveNode, Report
+from wrpme.protocol.administration import LeaveNode
+from wrpme.protocol.messages import Body, Done, Report
 from wrpme.protocol.view import NOBODY, Join
 
 

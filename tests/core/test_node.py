@@ -17,9 +17,10 @@ from wrpme.limits import GRACE_SECONDS
 from wrpme.protocol import health, view_index
 from wrpme.protocol import ring
 from wrpme.protocol.identities import Here, Publication, Published
+from wrpme.protocol.administration import StopNode
 from wrpme.protocol.messages import (
-    AskView, Content, Done, Envelope, Get, GetConfig, GetStatus, GetView, NextView, Put, Remove, StopNode, Text,
-    Update, ViewIs, WholeView, FailureReport, Heartbeat, HeartbeatAck,
+    AskView, Content, Done, Envelope, Get, GetConfig, GetStatus, GetView, NextView, Put, Remove, Text, Update,
+    ViewIs, WholeView, FailureReport, Heartbeat, HeartbeatAck,
 )  # fmt: skip
 from wrpme.protocol.view import NOBODY, Down, Patch, Proposal, State
 

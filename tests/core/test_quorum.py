@@ -7,7 +7,8 @@ import pytest
 from tests.harness import HIVE, Hive, hive_of, identity, word_of
 from wrpme.core.io import HANGING, LinkDown, LinkUp
 from wrpme.protocol import view_index
-from wrpme.protocol.messages import Done, Failed, Put, Recover, Text
+from wrpme.protocol.administration import Recover
+from wrpme.protocol.messages import Done, Failed, Put, Text
 
 
 def alone(*dead: str, replication: int = 1) -> Hive:

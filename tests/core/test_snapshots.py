@@ -11,7 +11,7 @@ from wrpme.core.snapshots import Snapshots
 from wrpme.errors import BusyError, UnstableError
 from wrpme.limits import LARGE_BYTES
 from wrpme.protocol.messages import Done, Failed, Put, Remove, Reply, Update
-from wrpme.protocol.snapshots import CloseSnapshot, OpenSnapshot, Saved, Snapshot, SnapshotPage, SnapshotPart
+from wrpme.protocol.administration import CloseSnapshot, OpenSnapshot, Saved, Snapshot, SnapshotPage, SnapshotPart
 from wrpme.protocol.view import Arc
 
 WHOLE = Arc(END, 1, (A,))

@@ -16,9 +16,8 @@ from wrpme.daemon import disk_full, resources
 from wrpme.daemon.disk_full import UnavailableNode
 from wrpme.errors import DiskFullError, ShortageError
 from wrpme.limits import DISK_FREE_BYTES_MIN
-from wrpme.protocol.messages import (
-    AskView, Heartbeat, Failed, Get, GetLog, GetStatus, GetView, Put, Request, StopNode, Watch,
-)  # fmt: skip
+from wrpme.protocol.administration import StopNode
+from wrpme.protocol.messages import AskView, Heartbeat, Failed, Get, GetLog, GetStatus, GetView, Put, Request, Watch
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import fields
 
 from tests.samples import BALLOT, CHANGES, FOR_SERVER, PROPOSAL, REPLY_SAMPLES, TAGGED, UNTAGGED, VIEW
-from wrpme.protocol import events, messages, view
+from wrpme.protocol import administration, events, messages, view
 from wrpme.protocol.messages import (
     BULK, NO_VERSION, READS, Cas, Get, IfVersion, Many, Put, Transaction, is_read,
 )  # fmt: skip
@@ -39,6 +39,7 @@ MESSAGES = {
     22: "Watch id hive?",
     23: "GetLog id",
     24: "GetHoldings id node",
+    25: "SetReplication id replication known",
     30: "GetHive id",
     40: "Add id alias number expiry? ttl?",
     41: "Append id alias content expiry? ttl?",
@@ -119,6 +120,7 @@ CHANGES_OF_THE_VIEW = {
     7: "Leave node incarnation",
     8: "Expel node incarnation",
     9: "Forget node incarnation choices?",
+    10: "Replicate replication known",
 }
 """Numbers of their own: they travel inside messages only."""
 PARTS = [
@@ -128,9 +130,10 @@ PARTS = [
     "Mark end version written sequence",
     "Choice end version node",
     "Holding end version written sequence entries",
+    "Saved alias expiry version size offset part",
     "EntryChange what alias version content?",
     "Publication channel content sharded?",
-    "Patch members? left? arcs? ends? voters?",
+    "Patch members? left? arcs? ends? voters? replication?",
     "Proposal changes patch digest proposer?",
     "Ballot round node incarnation",
     "ClusterEvent number at kind epoch node sentence seconds? hive?",
@@ -161,7 +164,7 @@ def test_parts_are_stable() -> None:
 
 def test_the_tables_know_every_class() -> None:
     known = {*TAGGED, *CHANGES, *UNTAGGED}
-    for module in (messages, view, events):
+    for module in (administration, messages, view, events):
         for kind in vars(module).values():
             if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind is not msgspec.Struct:
                 assert kind in known, f"{kind.__name__} is on the wire and in no table"

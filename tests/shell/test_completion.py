@@ -24,6 +24,8 @@ NODES = ["a:1", "b:2"]
         ("remove_all --yes ", []),
         ("forget ", NODES),
         ("forget a:1 ", ["--yes"]),
+        ("set_replication ", ["1", "2", "3", "4", "5"]),
+        ("set_replication 3 ", ["--yes"]),
         ("recover --f", ["--force"]),
         ("scan --", ["--contents", "--versions", "--after", "--limit", "--json"]),
         ("scan user/ --l", ["--limit"]),

@@ -114,6 +114,7 @@ RESULTS = {
     "remove_many": [None],
     "remove_all": Removed(0),
     "recover": "it begins",
+    "set_replication": "the hive keeps 3 copies of each entry",
     "verify": Verified(1, 2, 3, ()),
 }
 
@@ -126,7 +127,7 @@ async def test_every_command_is_carried_out() -> None:
         "hive_export FILE",
     }  # fmt: skip
     sample = {"ALIAS": "x", "CONTENT": "1", "COMPARAND": "2", "TIME": "0", "SECONDS": "1", "PREFIX": "k",
-        "NUMBER": "1", "FROM": "0", "TO": "1", "VERSION": "7"}  # fmt: skip
+        "NUMBER": "1", "FROM": "0", "TO": "1", "VERSION": "7", "R": "3"}  # fmt: skip
     for spec in COMMANDS:
         if spec.is_condition or spec.name in ("locate", "hive_status", "node_topology"):
             continue  # below

@@ -63,6 +63,7 @@ class Checks:
         if former is not None:
             more = set(view.voters) - set(former.voters)
             assert len(more) <= 1, f"view {view.epoch} has {len(more)} new voters"
+            self.world.replicator.adopted(former, view)
         self.world.say(machine, f"adopts view {view.epoch}")
 
     def newest(self) -> View | None:

@@ -22,7 +22,8 @@ from wrpme.daemon.clock import Clock as LookedAtClock
 from wrpme.daemon.runner import lapsed
 from wrpme.daemon.storage import identity
 from wrpme.limits import WALL_CLOCK_SECONDS
-from wrpme.protocol.messages import LeaveNode, Request
+from wrpme.protocol.administration import LeaveNode
+from wrpme.protocol.messages import Request
 from wrpme.protocol.view import NOBODY
 
 if TYPE_CHECKING:
@@ -116,8 +117,11 @@ class Machine:
         home = () if self.disk.get(VIEW_KEY) is not None else self.home
         peers = tuple(dict.fromkeys((*(known for known in home if known != self.address), *self.peers)))
         new_hive = b"" if peers else world.random.randbytes(16)
+        # What it was founded with may be another number by now, and who joins asks for none then.
+        joins = bool(peers) and self.disk.get(VIEW_KEY) is None
+        replication = 0 if joins and world.replicator.is_used else world.replication
         settings = Settings(
-            lived.id, lived.incarnation, self.address, peers, world.replication, world.grace_seconds, new_hive,
+            lived.id, lived.incarnation, self.address, peers, replication, world.grace_seconds, new_hive,
             lives=lived.lives,
         )  # fmt: skip
         world.say(self, f"starts, life {lived.starts}, id {lived.id.hex()[:8]}")

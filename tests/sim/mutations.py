@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FunctionType, ModuleType
 
-from tests.sim.broken import Broken, answers, basics, copies, entries, expiry, handover, leases, outages, storms, votes
+from tests.sim.broken import (
+    Broken, answers, basics, copies, entries, expiry, handover, leases, outages, replication, storms, votes,
+)  # fmt: skip
 from tests.sim.run import Run, SimulationError
 from tests.sim.storm import Storm
 
@@ -155,6 +157,12 @@ SOUGHT: dict[str, Sought] = {
     "snapshots_see_what_is_pending": Sought("taking", 9, 9),
     "snapshots_without_lease": Sought("taking", 86, 86),
     "snapshots_change": Sought("taking", 1),
+    "numbers_are_changed_unseen": Sought("replicated", 1),
+    "more_copies_count_at_once": Sought("replicated", 1),
+    "copies_that_are_down_are_given_up": Sought("replicated", 14, 14, long=True),
+    "another_number_forgets_owners": Sought("replicated", 1, long=True),
+    "the_number_alone": Sought("replicated", 2, 2, long=True),
+    "patches_without_the_number": Sought("replicated", 1),
     "computes_at_every_member": Sought(STORM, 1, long=True),
     "reports_failures_while_late": Sought(STORM, 3, long=True),
     "unbounded_joins": Sought(STORM, 2, long=True),
@@ -171,7 +179,7 @@ def _broken_in(place: ModuleType) -> dict[str, Callable[[], Broken]]:
 
 ALL: dict[str, Callable[[], Broken]] = {
     name: found
-    for place in (basics, votes, leases, handover, copies, answers, entries, expiry, outages, storms)
+    for place in (basics, votes, leases, handover, copies, answers, entries, expiry, outages, replication, storms)
     for name, found in _broken_in(place).items()
 }
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from wrpme.core.io import Exit
 from wrpme.protocol import salvage
-from wrpme.protocol.messages import Done, Failed, ForgetNode, GetHoldings, Holding, Holdings, Recover, Text
+from wrpme.protocol.administration import ForgetNode, Recover
+from wrpme.protocol.messages import Done, Failed, GetHoldings, Holding, Holdings, Text
 from wrpme.protocol.ring import owner_among
 from wrpme.protocol.salvage import Told
 from wrpme.protocol.view import NOBODY, Member, NodeId, State, View

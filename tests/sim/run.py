@@ -78,6 +78,8 @@ class Run:
         if self.scenario.plot is not None:
             self.scenario.plot(self)
             return
+        if self.scenario.replicates:
+            world.replicator.begin()
         world.agenda.run_until(self.scenario.quiet_seconds)
         world.faults.begin(self.scenario.storm_seconds)
         world.agenda.run_until(world.agenda.now + self.scenario.storm_seconds)
@@ -132,6 +134,7 @@ class Run:
     def _heal(self, restart: bool) -> None:
         world = self.world
         world.faults.heal_all(restart)
+        world.replicator.end()
         world.habits = Habits()
         world.operator.begin()
         world.agenda.run_until(world.agenda.now + 9.0)
@@ -152,6 +155,8 @@ class Run:
         assert view is not None
         machines = {machine.identity: machine for machine in world.machines}
         for index, arc in enumerate(view.arcs):
+            wanted = min(view.replication, len(view.members))
+            assert len(arc.holders) == wanted, f"{len(arc.holders)} of {wanted} copies of the arc up to {arc.end:016x}"
             low, high = key_range(arc_start(view, index), arc.end)
             copies = {machines[node]: dict(machines[node].disk.seen.scan(low, high)) for node in arc.holders}
             owner, first = next(iter(copies.items()))

@@ -16,7 +16,7 @@ from tests.sim.versions import Seen, Versions, is_counter
 from wrpme import errors
 from wrpme.protocol.messages import Aliases, Count, Failed, Number, PrefixScan, RingScan
 from wrpme.protocol.ring import CURSOR_BITS, arc_at, cursor_of, hash_of
-from wrpme.protocol.snapshots import CloseSnapshot, OpenSnapshot, Snapshot, SnapshotPage, SnapshotPart
+from wrpme.protocol.administration import CloseSnapshot, OpenSnapshot, Snapshot, SnapshotPage, SnapshotPart
 from wrpme.protocol.view import NodeId, View
 from wrpme.protocol.view_index import owner
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from tests.sim.batches import Batches
@@ -20,6 +21,10 @@ from wrpme.core.limits import CLOCK_DIFFERENCE_SECONDS_MAX
 
 if TYPE_CHECKING:
     from tests.sim.world import World
+
+
+REPLICATED_PART = 0.3
+"""In so many of all runs operators change the number of copies."""
 
 
 @dataclass(slots=True)
@@ -51,6 +56,8 @@ class Scenario:
     """What comes in its place, see :mod:`tests.sim.plots`."""
     followed: tuple[str, ...] = ()
     """The prefixes that followers follow."""
+    replicates: bool = False
+    """Whether operators change the number of copies meanwhile."""
     late: int = 0
     """So many of the nodes, the last ones, a plot starts when it needs them."""
 
@@ -61,6 +68,8 @@ def draw(world: World, corner: str) -> Scenario:
     chosen = random.choices(list(CORNERS), [weight for weight, _ in CORNERS.values()])[0]
     scenario = CORNERS[corner or chosen][1](world)
     scenario.small = scenario.small or random.random() < 0.3
+    if not corner and scenario.plot is None:  # not where a broken rule is sought: what is drawn there stays as it is
+        scenario.replicates = scenario.replicates or Random(f"replicates {world.seed}").random() < REPLICATED_PART
     world.say(None, f"{corner or chosen}: {scenario.nodes} nodes, {scenario.habits}, {scenario.mixture}")
     sync = random.random() < 0.93
     world.replication, world.grace_seconds = scenario.replication, scenario.grace_seconds
@@ -509,6 +518,21 @@ def _after(world: World, mixture: Mixture, trial: Trial | None = None, **other: 
     return Scenario(mixture=mixture, workload=_workload(world, entries=12, reads=20), trial=trial, **fields)
 
 
+def _replicated(world: World) -> Scenario:
+    """Operators want more copies, and fewer again, while nodes come, go, die and return."""
+    random = world.random
+    mixture = Mixture(crash=1.0, stop=0.5, cut=0.3, leave=0.3, blow_seconds=random.choice((1.5, 4.0)))
+    mixture.crash_at_synced = random.choice((0.0, 0.1))
+    mixture.crash_mid_write = random.choice((0.0, 0.02))
+    mixture.slow_disk = random.choice((0.0, 0.05))
+    scenario = _after(
+        world, mixture, nodes=random.choice((3, 4, 4, 5)), start_seconds=(0.1, random.choice((1.0, 15.0)))
+    )
+    scenario.replication = random.choice((1, 2, 3, 4, 5))
+    scenario.replicates = True
+    return scenario
+
+
 def _outage(world: World) -> Scenario:
     """The power fails everywhere, and some machines stay away for long, for ever, or have an empty disk."""
     mixture = Mixture(outage=1.0, wiped=0.3, empty=0.2, crash=0.3, blow_seconds=8.0)
@@ -628,5 +652,6 @@ CORNERS: dict[str, tuple[int, Callable[[World], Scenario]]] = {
     "batching": (6, _batching),
     "walking": (5, _walking),
     "taking": (5, _taking),
+    "replicated": (8, _replicated),
 }
 """How often each is chosen, and what makes it."""

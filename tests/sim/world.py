@@ -13,6 +13,7 @@ from tests.sim.machine import Machine
 from tests.sim.network import Habits, Proof
 from tests.sim.operator import Operator
 from tests.sim.promises import Promises
+from tests.sim.replicator import Replicator
 
 LINES_KEPT = 400
 
@@ -37,6 +38,7 @@ class World:
         self.checks = Checks(self)
         self.promises = Promises(self)
         self.operator = Operator(self)
+        self.replicator = Replicator(self)
         self._addresses = 0
         self.lines: deque[str] = deque(maxlen=None if trace else LINES_KEPT)
         self.trace = trace

@@ -1,4 +1,5 @@
-"""The operations of an operator that change who the members are, and the one that compares all copies.
+"""The operations of an operator that change who the members are and what they hold, and the one that compares all
+copies.
 
 :class:`wrpme.client.client.Client` documents those that are public.
 """
@@ -6,7 +7,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 from msgspec import Struct
@@ -16,9 +17,8 @@ from wrpme.client.cluster import ClusterOps, owner_of
 from wrpme.client.dispatcher import Dispatcher
 from wrpme.client.limits import PROGRESS_SECONDS, STATUS_SECONDS
 from wrpme.protocol import health, ring, salvage, view_index
-from wrpme.protocol.messages import (
-    Done, ForgetNode, GetHoldings, GetView, Holding, Holdings, LeaveNode, Recover, Text, VerifyArc, ViewIs,
-)  # fmt: skip
+from wrpme.protocol.administration import ForgetNode, LeaveNode, Recover, SetReplication
+from wrpme.protocol.messages import Done, GetHoldings, GetView, Holding, Holdings, Text, VerifyArc, ViewIs
 from wrpme.protocol.salvage import Loss
 from wrpme.protocol.view import Choice, Member, NodeId, State, View
 
@@ -69,8 +69,8 @@ class _ArcSeen(Struct, frozen=True):
 
 
 class AdminOps:
-    """What an operator does to the hive: a member leaves or is forgotten, a lost quorum is recovered, copies are
-    compared."""
+    """What an operator does to the hive: a member leaves or is forgotten, the number of copies changes, a lost quorum
+    is recovered, copies are compared."""
 
     def __init__(self, dispatcher: Dispatcher, cluster: ClusterOps) -> None:
         self._dispatcher = dispatcher
@@ -80,20 +80,70 @@ class AdminOps:
         """Lets the node move its data away and stop for good, and returns when it is no member any more."""
         member = await self._cluster.member_at(address)
         await self._dispatcher.ask(LeaveNode(self._dispatcher.next_id(), member.id), Done, address=member.address)
+        goes_on = f"{address} has begun to leave and goes on by itself"
+        await self._until(lambda now: view_index.member(now, member.id) is None, goes_on)
+
+    async def _until(self, is_done: Callable[[View], bool], goes_on: str) -> View:
+        """Returns the view in which something is done that copies are made for.
+
+        Raises:
+            TimeoutError: Nothing has moved for the timeout; the sentence begins with ``goes_on``.
+        """
         deadline, before = self._dispatcher.deadline(), None
         while True:
             now = await self._dispatcher.fresh_view()
-            if view_index.member(now, member.id) is None:
-                return
+            if is_done(now):
+                return now
             status = await self._cluster.hive_status()
             seen = (now.epoch, [node.stats.copies_out for node in status.nodes if node.stats])
             if seen != before:
                 deadline, before = self._dispatcher.deadline(), seen
             elif deadline <= self._dispatcher.deadline(0):
                 how = health.condition(now)
-                sentence = f"{address} has begun to leave and goes on by itself; the hive is {how.word}: {how.sentence}"
-                raise errors.TimeoutError(sentence)
+                raise errors.TimeoutError(f"{goes_on}; the hive is {how.word}: {how.sentence}")
             await asyncio.sleep(PROGRESS_SECONDS)
+
+    async def set_replication(self, replication: int, told: Callable[[str], None] | None = None) -> str:
+        """Lets the hive keep so many copies of each entry, and returns when those that can be made are there. ``told``
+        hears how far that is."""
+        known = (await self._dispatcher.fresh_view()).replication
+        if known != replication:
+            await self._decide_replication(replication, known)
+        wanted = health.copies_in_words(replication)
+
+        def is_done(now: View) -> bool:
+            if now.replication != replication:
+                raise errors.UsageError(self._other_replication(now))
+            table = view_index.index_of(now).table
+            moving = sum(bool(arc.incoming or arc.prev) and arc.end not in table.unserved for arc in now.arcs)
+            if moving and told is not None:
+                told(f"copying, {len(now.arcs) - moving} of {len(now.arcs)} arcs are done")
+            return not moving
+
+        now = await self._until(is_done, f"the hive keeps {wanted} of each entry from now on, and goes on by itself")
+        how, words = health.condition(now), f"the hive keeps {wanted} of each entry"
+        if how.word == "stable" and len(now.members) >= replication:
+            return words
+        return f"{words}, as far as it can; it is {how.word}: {how.sentence}"
+
+    async def _decide_replication(self, replication: int, known: int) -> None:
+        """Returns when the hive has decided so."""
+        await self._dispatcher.ask(SetReplication(self._dispatcher.next_id(), replication, known), Done)
+        deadline = self._dispatcher.deadline()
+        while (now := await self._dispatcher.fresh_view()).replication != replication:
+            if now.replication != known:
+                raise errors.UsageError(self._other_replication(now))
+            if deadline <= self._dispatcher.deadline(0):
+                raise errors.TimeoutError(
+                    f"the hive has not decided in the time given to keep {health.copies_in_words(replication)} of each "
+                    "entry: it can't decide just now; hive_status tells, then try again"
+                )
+            await asyncio.sleep(PROGRESS_SECONDS)
+
+    @staticmethod
+    def _other_replication(now: View) -> str:
+        kept = health.copies_in_words(now.replication)
+        return f"the hive keeps {kept} of each entry now: somebody else has asked for that at the same time"
 
     async def price_of(self, address: str) -> LossEstimate:
         """Returns what is given up if the member at that address, which is down, is forgotten."""

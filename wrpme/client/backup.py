@@ -20,7 +20,7 @@ from wrpme.client.dispatcher import Dispatcher
 from wrpme.client.limits import BACKUP_ARCS_AT_A_TIME, CLOSE_SECONDS
 from wrpme.protocol import ring
 from wrpme.protocol.messages import Done
-from wrpme.protocol.snapshots import CloseSnapshot, OpenSnapshot, Snapshot, SnapshotPage, SnapshotPart
+from wrpme.protocol.administration import CloseSnapshot, OpenSnapshot, Snapshot, SnapshotPage, SnapshotPart
 from wrpme.protocol.view import Member
 
 _AGAIN = (errors.UnstableError, errors.BusyError, errors.UnavailableError, errors.ConnectionError)

@@ -480,6 +480,10 @@ class BlockingClient:
         """See :meth:`Client.forget`."""
         self._wait(self._client.forget(address, price))
 
+    def set_replication(self, replication: int, told: Callable[[str], None] | None = None) -> str:
+        """See :meth:`Client.set_replication`; ``told`` is called in the thread of the client."""
+        return self._wait(self._client.set_replication(replication, told))
+
     def price_of_recovery(self) -> LossEstimate:
         """See :meth:`Client.price_of_recovery`."""
         return self._wait(self._client.price_of_recovery())

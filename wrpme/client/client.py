@@ -560,6 +560,18 @@ class Client:
         """
         await self._admin.forget(address, price)
 
+    async def set_replication(self, replication: int, told: Callable[[str], None] | None = None) -> str:
+        """Lets the hive keep ``replication`` copies of each entry, 1 to 5, on different nodes, and returns when all
+        that can be made are there, with a sentence that says so and what is wanting: with fewer nodes there are fewer
+        copies until more join. ``told`` hears in words how far it is. Entries are served meanwhile.
+
+        Raises:
+            UsageError: It is no such number, or somebody else has asked for another one at the same time.
+            TimeoutError: Nothing has moved for the timeout of the client; the hive goes on by itself, if it has decided
+                so.
+        """
+        return await self._admin.set_replication(replication, told)
+
     async def price_of_recovery(self) -> LossEstimate:
         """Returns what is given up if :meth:`recover` is called, and which nodes are missing: those that do not tell
         what they have on their disks."""

@@ -18,9 +18,8 @@ from wrpme.client.limits import STATUS_SECONDS, VIEW_SECONDS
 from wrpme.client.scan import Patience, Scan, all_of, owners, page_of, scanned
 from wrpme.protocol import address as addresses
 from wrpme.protocol import health, ring, view_index
-from wrpme.protocol.messages import (
-    Count, Done, GetConfig, GetLog, GetStatus, GetView, Number, RemoveAll, StopNode, Text, ViewIs,
-)  # fmt: skip
+from wrpme.protocol.administration import StopNode
+from wrpme.protocol.messages import Count, Done, GetConfig, GetLog, GetStatus, GetView, Number, RemoveAll, Text, ViewIs
 from wrpme.protocol.stats import NodeStats, HiveStatus, NodeStatus, condition_of
 from wrpme.protocol.quoting import text_of
 from wrpme.protocol.view import Arc, Member, State, View

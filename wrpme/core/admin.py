@@ -1,4 +1,5 @@
-"""Requests about a node itself and about the hive as a whole: figures, stopping, leaving, forgetting, recovering."""
+"""Requests about a node itself and about the hive as a whole: figures, stopping, leaving, forgetting, another number of
+copies, recovering."""
 
 from __future__ import annotations
 
@@ -15,11 +16,14 @@ from wrpme.core.membership.view_sync import ViewSync
 from wrpme.core.membership.voter import Voter
 from wrpme.errors import UsageError
 from wrpme.core.limits import SILENCE_SECONDS, TROUBLE_SECONDS
+from wrpme.limits import REPLICATION_MAX
 from wrpme.protocol import view_index
 from wrpme.protocol.address import listed
-from wrpme.protocol.messages import Done, ForgetNode, GetConfig, GetStatus, LeaveNode, Recover, StopNode, Text
+from wrpme.protocol.health import copies_in_words
+from wrpme.protocol.administration import ForgetNode, LeaveNode, Recover, SetReplication, StopNode
+from wrpme.protocol.messages import Done, GetConfig, GetStatus, Text
 from wrpme.protocol.stats import NodeStats
-from wrpme.protocol.view import NOBODY, Forget, Member, NodeId, State, View
+from wrpme.protocol.view import NOBODY, Forget, Member, NodeId, Replicate, State, View
 
 
 class Admin:
@@ -93,6 +97,34 @@ class Admin:
         context.asked(origin, f"an operator says that {member.address} never returns: the hive forgets it")
         context.outbox.reports.append(Forget(request.member, request.incarnation, request.choices))
         context.outbox.reply(origin, Done(request.id))
+
+    def set_replication(self, origin: Origin, request: SetReplication) -> None:
+        """The voters are asked for another number of copies. It may be more than there are nodes: there are as many
+        copies as there can be then, and the rest is made when more nodes join."""
+        context = self.context
+        if refusal := self._wrong_number(request):
+            context.outbox.fail(origin, request.id, UsageError(refusal))
+            return
+        if quorum := self.lifecycle.quorum():
+            context.outbox.fail(origin, request.id, UsageError(f"nothing can be decided here: {quorum}"))
+            return
+        wanted = copies_in_words(request.replication)
+        context.asked(origin, f"an operator wants {wanted} of each entry, instead of {request.known}")
+        context.outbox.reports.append(Replicate(request.replication, request.known))
+        context.outbox.reply(origin, Done(request.id))
+
+    def _wrong_number(self, request: SetReplication) -> str:
+        view, wanted = self.context.view, request.replication
+        if not 1 <= wanted <= REPLICATION_MAX:
+            return f"a hive keeps 1 to {REPLICATION_MAX} copies of each entry, not {wanted}"
+        if view is None:
+            return "this node has no hive yet, whose copies could be more or fewer"
+        kept = f"hive {view.hive.hex()[:8]} keeps {copies_in_words(view.replication)} of each entry"
+        if wanted == view.replication:
+            return f"{kept} already"
+        if request.known != view.replication:
+            return f"{kept} now, not {request.known}: somebody else has changed that; nothing was changed by you"
+        return ""
 
     def recover(self, origin: Origin, request: Recover) -> None:
         """Starts a new generation with all whom this node sees."""

@@ -19,8 +19,8 @@ from wrpme.protocol.address import listed
 from wrpme.protocol.events import UNENDED, ClusterEvent
 from wrpme.protocol.ring import owner_among
 from wrpme.protocol.view import (
-    Activated, Back, Change, Down, Elect, Expel, Forget, Join, Leave, Member, NodeId, Patch, Proposal, State, Synced,
-    View,
+    Activated, Back, Change, Down, Elect, Expel, Forget, Join, Leave, Member, NodeId, Patch, Proposal, Replicate, State,
+    Synced, View,
 )  # fmt: skip
 from wrpme.protocol.view_index import index_of
 
@@ -172,6 +172,10 @@ def _members(
     forgotten = {change.node for change in changes if isinstance(change, Forget)}
     known, gone = index_of(before).members, [index_of(before).members[node] for node in patch.left]
     told: list[_Told] = []
+    if after.replication != before.replication:
+        wanted = health.copies_in_words(after.replication)
+        words = f"an operator wants {wanted} of each entry, instead of {before.replication}"
+        told.append(("replication", "", words, UNENDED))
     for member in patch.members:
         old = known.get(member.id)
         if old is None:
@@ -288,4 +292,6 @@ def _in_words(change: Change, names: _Names) -> str:
         return f"{address} leaves for good"
     if isinstance(change, Expel):
         return f"{address} has been down for longer than the grace and is not waited for"
+    if isinstance(change, Replicate):
+        return f"an operator wants {health.copies_in_words(change.replication)} of each entry"
     return f"an operator gives {address} up"

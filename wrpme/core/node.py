@@ -48,14 +48,15 @@ from wrpme.core.limits import ASK_SECONDS, TICK_SECONDS
 from wrpme.limits import LATE_SECONDS, REPLICATION_USUAL
 from wrpme.protocol import ring
 from wrpme.protocol.events import ClusterEvent
+from wrpme.protocol.health import copies_in_words
 from wrpme.protocol.identities import Here, Published, Refused, Where
+from wrpme.protocol.administration import ForgetNode, LeaveNode, Recover, SetReplication, StopNode
 from wrpme.protocol.messages import (
-    AskView, Heartbeat, HeartbeatAck, Committed, ConfirmFollow, FailureReport, Count, Envelope, Follow,
-    ForgetNode, Forward, Forwarded, GetConfig, GetHoldings, GetStatus, GetSuffix, LeaveNode, NextView, PrefixScan,
-    Recover, RemoveAll, Report, Request, RingScan, StopNode, StreamAcks, Streams, Suffix, Unfollow, VerifyArc, ViewIs,
-    WholeView,
+    AskView, Heartbeat, HeartbeatAck, Committed, ConfirmFollow, FailureReport, Count, Envelope, Follow, Forward,
+    Forwarded, GetConfig, GetHoldings, GetStatus, GetSuffix, NextView, PrefixScan, RemoveAll, Report, Request,
+    RingScan, StreamAcks, Streams, Suffix, Unfollow, VerifyArc, ViewIs, WholeView,
 )  # fmt: skip
-from wrpme.protocol.snapshots import CloseSnapshot, OpenSnapshot, SnapshotPage
+from wrpme.protocol.administration import CloseSnapshot, OpenSnapshot, SnapshotPage
 from wrpme.protocol.stats import NodeStats
 from wrpme.protocol.view import Back, Down, Join, Member, NodeId, View
 
@@ -69,6 +70,7 @@ _IN_PLACE_OF_AN_ACK = (AskView, WholeView)
 _OF_ANY_HIVE = {Where, Here, Refused}
 _LOGGED = {
     "joined", "back", "restarted", "stopped", "down", "leaving", "left", "expelled", "forgotten", "recovered",
+    "replication",
 }  # fmt: skip
 """What happens to the hive and is worth a line of the log."""
 _OF_THIS_LIFE = (Heartbeat, HeartbeatAck, GetSuffix, Suffix, Committed, Streams, StreamAcks, FailureReport)
@@ -150,6 +152,7 @@ class Node:
             StopNode: self.admin.stop_node,
             LeaveNode: self.admin.leave_node,
             ForgetNode: self.admin.forget_node,
+            SetReplication: self.admin.set_replication,
             Recover: self.admin.recover,
             Follow: self.follows.follow,
             Unfollow: self.follows.unfollow,
@@ -178,7 +181,7 @@ class Node:
             )  # fmt: skip
             self.context.say("info", f"founding hive {settings.new_hive.hex()[:8]}")
             self.view_sync.learn(view)
-            copies = "1 copy" if view.replication == 1 else f"{view.replication} copies"
+            copies = copies_in_words(view.replication)
             words = f"{settings.address} founds the hive, which keeps {copies} of each entry"
             wall, address = self.context.wall(), settings.address
             founded = self.context.event_log.note(wall, "founded", view.epoch, address, words, hive=True)

@@ -31,14 +31,15 @@ from wrpme.limits import (
 )  # fmt: skip
 from wrpme.protocol.address import listed
 from wrpme.protocol.identities import GetHive
+from wrpme.protocol.administration import ForgetNode, LeaveNode, Recover, SetReplication, StopNode
 from wrpme.protocol.messages import (
     KEEP_EXPIRY, Add, Append, Cas, CasVersion, ConfirmFollow, Content, Count, EntryRequest, Envelope, Exists, Expire,
-    Failed, Follow, ForgetNode, Forward, Forwarded, Get, GetConfig, GetExpire, GetExpiry, GetHoldings, GetRange,
-    GetRemove, GetStatus, GetUpdate, GetView, Heartbeat, IfContent, IfVersion, LeaveNode, Many, NodeRequest, PrefixScan,
-    Put, Recover, Remove, RemoveAll, RemoveIf, RemoveVersion, Reply, Request, Results, RingScan, SetRange, StopNode,
-    Touch, Transaction, Unfollow, Update, VerifyArc, ViewIs, is_read,
+    Failed, Follow, Forward, Forwarded, Get, GetConfig, GetExpire, GetExpiry, GetHoldings, GetRange, GetRemove,
+    GetStatus, GetUpdate, GetView, Heartbeat, IfContent, IfVersion, Many, NodeRequest, PrefixScan, Put, Remove,
+    RemoveAll, RemoveIf, RemoveVersion, Reply, Request, Results, RingScan, SetRange, Touch, Transaction, Unfollow,
+    Update, VerifyArc, ViewIs, is_read,
 )  # fmt: skip
-from wrpme.protocol.snapshots import SNAPSHOT_REQUESTS
+from wrpme.protocol.administration import SNAPSHOT_REQUESTS
 from wrpme.protocol.quoting import named
 from wrpme.protocol.ring import CURSOR_BITS, arc_at, owner_among, position_at, position_of
 from wrpme.protocol.validation import apart, check_alias, check_content, check_first, check_number
@@ -207,7 +208,7 @@ class Router:
         elif isinstance(request, GetHive):
             view = self.context.view
             self.context.outbox.reply(origin, Content(request.id, view.hive if view is not None else b""))
-        elif isinstance(request, ForgetNode | Recover | Follow | Unfollow | ConfirmFollow):
+        elif isinstance(request, ForgetNode | Recover | SetReplication | Follow | Unfollow | ConfirmFollow):
             self._local[kind](origin, request)
         elif isinstance(origin, int):
             self.context.outbox.effects.append(HostRequest(origin, request))

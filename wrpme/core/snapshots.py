@@ -26,7 +26,7 @@ from wrpme.core.replication.replica import CLOCK, Replica
 from wrpme.core.replication.replica_table import ReplicaTable
 from wrpme.errors import BusyError, UnstableError
 from wrpme.protocol.messages import Done
-from wrpme.protocol.snapshots import CloseSnapshot, OpenSnapshot, Saved, Snapshot, SnapshotPage, SnapshotPart
+from wrpme.protocol.administration import CloseSnapshot, OpenSnapshot, Saved, Snapshot, SnapshotPage, SnapshotPart
 
 GONE = "this node gives no such snapshot any more: it was started again, or nobody asked for long; read that arc again"
 

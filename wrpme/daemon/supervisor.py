@@ -270,7 +270,8 @@ class Supervisor:
             lives=opened.identity.lives,
             address=str(config.advertise),
             peers=opened.peers,
-            replication=config.replication,
+            # One that joins anew takes what its hive keeps by now: it was not started to ask for another number.
+            replication=0 if opened.former else config.replication,
             grace_seconds=config.grace_seconds,
             new_hive=b"" if opened.peers else os.urandom(16),
             config=config.as_json(),

@@ -22,6 +22,7 @@ KINDS: dict[str, str] = {
     "left": "a member has gone for good",
     "expelled": "a dead member is not waited for any longer",
     "forgotten": "an operator gave a dead member up",
+    "replication": "an operator wants another number of copies of each entry",
     "recovered": "an operator began a new generation without the missing voters",
     "voter": "a member is one more voter",
     "copying": "a node begins to receive arcs",

@@ -42,9 +42,15 @@ def condition(view: View) -> Condition:
     count = len(view.members)
     everything = "1 node is up" if count == 1 else f"all {count} nodes are up and every arc has its copies"
     if count < view.replication:
-        copies = "1 copy" if count == 1 else f"{count} copies"
-        everything = f"{everything}; {copies} of each entry, not {view.replication}, until more nodes join"
+        everything = (
+            f"{everything}; {copies_in_words(count)} of each entry, not {view.replication}, until more nodes join"
+        )
     return Condition("stable", everything)
+
+
+def copies_in_words(count: int) -> str:
+    """So many copies."""
+    return "1 copy" if count == 1 else f"{count} copies"
 
 
 def _in_order(index: Index, nodes: Collection[NodeId]) -> list[Member]:

@@ -15,10 +15,11 @@ from typing import Union
 
 from msgspec import Struct
 
+from wrpme.protocol.administration import ForgetNode, LeaveNode, Recover, SetReplication, StopNode
 from wrpme.protocol.events import ClusterEvent
 from wrpme.protocol.identities import GetHive, Here, Published, Refused, Where
-from wrpme.protocol.snapshots import SNAPSHOT_REQUESTS, Snapshot, SnapshotPart, SnapshotRequest
-from wrpme.protocol.view import Ballot, Change, Choice, NodeId, Proposal, View
+from wrpme.protocol.administration import SNAPSHOT_REQUESTS, Snapshot, SnapshotPart, SnapshotRequest
+from wrpme.protocol.view import Ballot, Change, NodeId, Proposal, View
 
 # --- requests ----------------------------------------------------------------------------------------------------
 
@@ -164,38 +165,6 @@ class GetConfig(Struct, frozen=True, array_like=True, tag=16, gc=False):
 
     id: int
     node: NodeId
-
-
-class StopNode(Struct, frozen=True, array_like=True, tag=17, gc=False):
-    """Planned stop of a node; answered when the stop has begun."""
-
-    id: int
-    node: NodeId
-
-
-class LeaveNode(Struct, frozen=True, array_like=True, tag=18, gc=False):
-    """The node moves its data away, then stops for good; answered when that has begun."""
-
-    id: int
-    node: NodeId
-
-
-class ForgetNode(Struct, frozen=True, array_like=True, tag=19, gc=False):
-    """The operator's word that ``member``, which is down in that incarnation, never returns; answered when the voters
-    have been asked. ``choices`` are those of the change."""
-
-    id: int
-    member: NodeId
-    incarnation: int
-    choices: tuple[Choice, ...] = ()
-
-
-class Recover(Struct, frozen=True, array_like=True, tag=20, gc=False):
-    """The operator's word that the voters that the asked node does not see are dead: it starts a new generation. An arc
-    that none of its nodes holds starts again as ``choices`` say, or empty."""
-
-    id: int
-    choices: tuple[Choice, ...] = ()
 
 
 class VerifyArc(Struct, frozen=True, array_like=True, tag=21, gc=False):
@@ -400,8 +369,8 @@ NodeRequest = Union[
 ]  # fmt: skip
 FollowRequest = Union[Follow, Unfollow, ConfirmFollow]
 Request = Union[
-    EntryRequest, Transaction, RingScan, NodeRequest, GetView, ForgetNode, Recover, Watch, GetLog, GetHive,
-    FollowRequest,
+    EntryRequest, Transaction, RingScan, NodeRequest, GetView, ForgetNode, Recover, SetReplication, Watch, GetLog,
+    GetHive, FollowRequest,
 ]  # fmt: skip
 READS = (
     Get, GetExpiry, GetRange, Exists, PrefixScan, RingScan, Count, GetStatus, GetConfig, GetView, VerifyArc, Watch,

@@ -172,18 +172,28 @@ class Forget(Struct, frozen=True, array_like=True, tag=9):
     choices: tuple[Choice, ...] = ()
 
 
-Change = Union[Join, Back, Down, Synced, Activated, Elect, Leave, Expel, Forget]
+class Replicate(Struct, frozen=True, array_like=True, tag=10):
+    """An operator wants ``replication`` copies of each entry, where he knows of ``known`` ones: so of two
+    operators who ask at one time the second one does not undo unseen what the first one did."""
+
+    replication: int
+    known: int
+
+
+Change = Union[Join, Back, Down, Synced, Activated, Elect, Leave, Expel, Forget, Replicate]
 
 
 class Patch(Struct, frozen=True, array_like=True):
     """What makes the next view of one: members and arcs that are new or differ, and those that are gone (members by id,
-    arcs by their end); the voters if they differ, else nobody. Its size is that of the change, not of the hive."""
+    arcs by their end); the voters if they differ, else nobody; the number of copies if it differs, else 0. Its size is
+    that of the change, not of the hive."""
 
     members: tuple[Member, ...] = ()
     left: tuple[NodeId, ...] = ()
     arcs: tuple[Arc, ...] = ()
     ends: tuple[int, ...] = ()
     voters: tuple[NodeId, ...] = ()
+    replication: int = 0
 
 
 class Proposal(Struct, frozen=True, array_like=True):

@@ -131,8 +131,8 @@ class Index:
             self.alive = alive
             self.table.live(alive)
 
-    def patch(self, voters: Sequence[NodeId], voters_before: Sequence[NodeId]) -> Patch:
-        """What was changed since the index was copied."""
+    def patch(self, base: View, voters: Sequence[NodeId], replication: int) -> Patch:
+        """What was changed since the index was copied, which was that of ``base``."""
         members = [(found, former) for node, former in self.before.items() if (found := self.members.get(node))]
         arcs, ends = self.table.changes()
         return Patch(
@@ -140,13 +140,14 @@ class Index:
             tuple(sorted(node for node, former in self.before.items() if former and node not in self.members)),
             arcs,
             ends,
-            tuple(voters) if tuple(voters) != tuple(voters_before) else (),
+            tuple(voters) if tuple(voters) != base.voters else (),
+            replication if replication != base.replication else 0,
         )
 
-    def view(self, base: View, voters: Sequence[NodeId]) -> View:
+    def view(self, base: View, voters: Sequence[NodeId], replication: int) -> View:
         """The view after ``base`` that this is the index of."""
         made = View(
-            base.epoch + 1, base.hive, base.generation, base.replication, tuple(self.order), tuple(self.table.arcs),
+            base.epoch + 1, base.hive, base.generation, replication, tuple(self.order), tuple(self.table.arcs),
             tuple(voters), base.branch, base.tags,
         )  # fmt: skip
         made.__dict__[_KEY] = self
@@ -179,7 +180,7 @@ def patched(view: View, patch: Patch) -> View:
         index.table.drop(end)
     for arc in patch.arcs:
         index.table.put(arc)
-    return index.view(view, patch.voters or view.voters)
+    return index.view(view, patch.voters or view.voters, patch.replication or view.replication)
 
 
 def digest(view: View) -> bytes:

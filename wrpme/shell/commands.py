@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from wrpme import options
 from wrpme.errors import NoSuchCommandError
+from wrpme.limits import REPLICATION_MAX
 from wrpme.options import Syntax, nearest
 from wrpme.protocol import validation
 from wrpme.shell.imports.redis_url import RedisUrl
@@ -36,6 +37,7 @@ class Kind(Enum):
     NUMBER = "a whole number from 0 up"
     INTEGER = "a whole number of 64 bits, such as 1 or -5"
     VERSION = "a whole number, as get_version prints it; 0 = there is no such entry"
+    COPIES = f"a number of copies from 1 to {REPLICATION_MAX}"
     ADDRESS = "HOST:PORT of a node, as hive_status shows it"
     COMMAND = "one of the commands"
     SOURCE = (
@@ -435,6 +437,16 @@ COMMANDS: tuple[Spec, ...] = (
         "Says what may be lost, and asks for the word yes first, unless --yes is given.",
         changes=True,
         confirm="type yes if it never returns: ",
+    ),
+    Spec(
+        "set_replication",
+        (Parameter("R", Kind.COPIES, "number"),),
+        "changes how many copies of each entry the hive keeps",
+        "Returns when they are made, and says how far that is. It goes on by itself if the shell ends before. To keep "
+        "fewer, it asks for the word yes first, unless --yes is given.",
+        ("timeout",),
+        changes=True,
+        confirm="type yes to keep fewer: ",
     ),
     Spec(
         "recover",

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 from wrpme import options
 from wrpme.errors import NoSuchCommandError
+from wrpme.limits import REPLICATION_MAX
 from wrpme.protocol.quoting import SEPARATORS
 from wrpme.shell.commands import BY_WORD, WORDS, Kind, Spec, meant, spec_of
 from wrpme.shell.parsing import options_before
 
+COPIES = [str(number) for number in range(1, REPLICATION_MAX + 1)]
 WORDS_SHOWN_MAX = 12
 """Of the words that a line may begin with, a hint lists so many."""
 
@@ -78,5 +80,6 @@ def _choices(spec: Spec, words: Sequence[str], nodes: Sequence[str]) -> Sequence
     if last.startswith("-") and (not spec.options.has_command or options_before(spec, before) == len(before)):
         return options.completions(spec.options, before, nodes)
     if len(before) < len(spec.parameters):
-        return {Kind.ADDRESS: nodes, Kind.COMMAND: WORDS}.get(spec.parameters[len(before)].kind, ())
+        known = {Kind.ADDRESS: nodes, Kind.COMMAND: WORDS, Kind.COPIES: COPIES}
+        return known.get(spec.parameters[len(before)].kind, ())
     return options.completions(spec.options, before, nodes)

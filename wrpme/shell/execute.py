@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from wrpme.errors import UsageError, WrpmeError
 from wrpme.protocol.address import listed
+from wrpme.protocol.health import copies_in_words
 from wrpme.protocol.quoting import bytes_of, shown
 from wrpme.protocol.stats import condition_of
 from wrpme.client.watch.view_json import topology
@@ -48,8 +49,9 @@ CODES = {"stable": 0, "stabilizing": 3, "degraded": 3, "unavailable": 4}
 """The exit code of ``hive_status`` by how the hive is."""
 
 
-async def carry_out(client: Client, command: Command) -> Answer:
+async def carry_out(client: Client, command: Command, told: Callable[[str], None] | None = None) -> Answer:
     """Carries out a command; ``exit`` does nothing, and the commands about other machines are not carried out here.
+    ``told`` hears how far one is that takes long.
 
     Raises:
         WrpmeError: the client raised it.
@@ -58,7 +60,7 @@ async def carry_out(client: Client, command: Command) -> Answer:
         raise UsageError(f"{command.name} is a condition of a batch; type batch, and then the lines of it")
     if command.spec.in_batch:
         return answer_of(command, await asked_of(client, command))
-    return await _carry_out_on_hive(client, command)
+    return await _carry_out_on_hive(client, command, told)
 
 
 def asked_of(asked: Any, command: Command) -> Any:
@@ -113,7 +115,7 @@ def answer_of(command: Command, result: object) -> Answer:
     return Answer() if result is None else Answer(text=str(result))
 
 
-async def _carry_out_on_hive(client: Client, command: Command) -> Answer:
+async def _carry_out_on_hive(client: Client, command: Command, told: Callable[[str], None] | None) -> Answer:
     match command.name:
         case "prefix_get":
             aliases = await client.prefix_get(command.prefix, command.count_max)
@@ -149,6 +151,8 @@ async def _carry_out_on_hive(client: Client, command: Command) -> Answer:
             return Answer(text=f"{command.address} has left; its data directory is not needed any more")
         case "forget":
             await client.forget(command.address)
+        case "set_replication":
+            return Answer(text=await client.set_replication(command.number, told))
         case "recover":
             return Answer(text=await client.recover())
         case "verify":
@@ -189,6 +193,10 @@ async def question(client: Client, command: Command) -> str:
         cost = await _cost_of_forgetting(client, command.address)
     elif command.name == "recover":
         cost = await _cost_of_recovery(client)
+    elif command.name == "set_replication":
+        cost = _cost_of_fewer(command.number, (await client.view()).replication)
+        if not cost:
+            return ""
     else:
         return command.spec.confirm
     return f"{cost}; {command.spec.confirm}"
@@ -199,6 +207,14 @@ async def _cost_of_forgetting(client: Client, address: str) -> str:
     if not price.loss.share:
         return f"{price.address} is the last holder of nothing: no entry is lost"
     return f"{price.address} is the last holder of {format.percent_text(price.loss.share)} of the ring: {price.words}"
+
+
+def _cost_of_fewer(wanted: int, kept: int) -> str:
+    if wanted >= kept:
+        return ""
+    left = "entries of a node that dies are unavailable until it is back, and gone with its disk"
+    risk = left if wanted == 1 else f"it outlives the death of {wanted - 1} at a time then, instead of {kept - 1}"
+    return f"the hive keeps {copies_in_words(kept)} of each entry, and would keep {wanted}: {risk}"
 
 
 async def _cost_of_recovery(client: Client) -> str:

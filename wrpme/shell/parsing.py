@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from wrpme import options
 from wrpme.errors import UsageError
+from wrpme.limits import REPLICATION_MAX
 from wrpme.options import Given, Option
 from wrpme.protocol import address as addresses
 from wrpme.protocol import validation
@@ -196,6 +197,8 @@ def _number(parameter: Parameter, word: str) -> datetime | float:
     kind = parameter.kind
     try:
         number = float(word) if kind in (Kind.TIME, Kind.SECONDS) else int(word)
+        if kind is Kind.COPIES and not 1 <= number <= REPLICATION_MAX:
+            raise ValueError
         if isfinite(number) and (number >= 0 or kind is Kind.INTEGER):
             return number
     except ValueError:

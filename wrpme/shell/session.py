@@ -203,6 +203,8 @@ class Shell:
             return await self._backup(command)
         if command.name == "batch":
             return await (await self._collected(command)).commit()
+        if command.name == "set_replication":
+            return await self._in_steps(command)
         return await (self._on_machines(command) if command.spec.remote else carry_out(self._client, command))
 
     async def _on_machines(self, command: Command) -> Answer:
@@ -241,6 +243,14 @@ class Shell:
         for sentence in told.sentences:
             self._console.note(sentence)
         return Answer(text=json_text(told.json) if command.json else told.text, code=int(not told.is_complete))
+
+    async def _in_steps(self, command: Command) -> Answer:
+        """Carries out a command that takes long, and shows how far it is."""
+        reporter = self._console.reporter(self._prompt.confirmation)
+        try:
+            return await carry_out(self._client, command, lambda text: reporter.step("hive", text))
+        finally:
+            reporter.close()
 
     async def _backup(self, command: Command) -> Answer:
         """Saves the hive to a file, or brings one back; as a backup, or as text."""

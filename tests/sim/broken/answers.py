@@ -19,7 +19,7 @@ from wrpme.core.snapshots import Snapshots
 from wrpme.errors import UnstableError
 from wrpme.protocol import ring
 from wrpme.protocol.messages import Count, Number, Reply, RingScan
-from wrpme.protocol.snapshots import OpenSnapshot
+from wrpme.protocol.administration import OpenSnapshot
 
 _Aliases = Iterator[tuple[bytes, int]]
 

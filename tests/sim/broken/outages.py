@@ -17,7 +17,8 @@ from wrpme.core.replication import sweep
 from wrpme.core.replication.replica import Role
 from wrpme.core.replication.sender import Sender
 from wrpme.protocol import salvage
-from wrpme.protocol.messages import Answer, Holding, Recover
+from wrpme.protocol.administration import Recover
+from wrpme.protocol.messages import Answer, Holding
 from wrpme.protocol.salvage import Told
 from wrpme.protocol.view import NOBODY, Arc, Back, Choice, Member, NodeId, View
 

@@ -228,8 +228,8 @@ def _problems_of(one: NodePlan, hive: Hive | None, lost: str) -> list[str]:
     wanted = _copies(node)
     if hive is not None and wanted and wanted != hive.replication:
         problems.append(
-            f"the file asks for replication {wanted}, but the hive keeps {hive.replication} copies of each entry since "
-            f"it was founded; say {hive.replication} in the file"
+            f"the file asks for replication {wanted}, but the hive keeps {hive.replication} copies of each entry; say "
+            f"{hive.replication} in the file, or change the hive first: wrpmesh set_replication {wanted}"
         )
     return problems
 

@@ -57,7 +57,7 @@ user = "root"                  # who logs in; else what ~/.ssh/config says, or y
 # python = "/usr/bin/python3"  # Python 3.11 or later; searched for if it is not named
 
 [options]                      # of wrpmed, on all nodes
-replication = 2                # copies of each entry, 1 to 5; fixed once the hive is founded
+replication = 2                # copies of each entry, 1 to 5; later it is for set_replication
 # grace = 60                   # seconds before the copies of a dead node are made elsewhere
 # log-level = "info"           # debug, info, warning or error
 # sessions = 10000             # connections of clients at a time

@@ -9,9 +9,10 @@ from wrpme.core.membership.view_sync import ViewSync
 from wrpme.core.membership.voter import Voter
 from wrpme.core.membership.whereabouts import Whereabouts
 from wrpme.errors import StartError
+from wrpme.protocol.health import copies_in_words
 from wrpme.protocol.identities import Here, Refused, Where
 from wrpme.protocol.messages import Envelope, Report
-from wrpme.protocol.view import NOBODY, Activated, Back, Change, Down, Forget, Join, Leave, NodeId, Synced
+from wrpme.protocol.view import NOBODY, Activated, Back, Change, Down, Forget, Join, Leave, NodeId, Replicate, Synced
 
 
 def _may_ask(source: NodeId, change: Change) -> bool:
@@ -22,7 +23,7 @@ def _may_ask(source: NodeId, change: Change) -> bool:
         return change.node == source and (change.planned or change.hung)
     if isinstance(change, Leave):
         return change.node == source
-    return isinstance(change, Join | Back | Forget)
+    return isinstance(change, Join | Back | Forget | Replicate)
 
 
 class Admission:
@@ -80,6 +81,6 @@ class Admission:
         if view is None or wanted in (0, view.replication):
             return ""
         return (
-            f"hive {view.hive.hex()[:8]} keeps {view.replication} copies of each entry, and --replication asks for "
-            f"{wanted}: that is fixed by the node that founds a hive; leave --replication out"
+            f"hive {view.hive.hex()[:8]} keeps {copies_in_words(view.replication)} of each entry, and --replication "
+            f"asks for {wanted}: leave --replication out, or change the hive (wrpmesh set_replication {wanted})"
         )

@@ -14,13 +14,13 @@ from msgspec.structs import replace
 
 from wrpme.core.membership.placement import Placement
 from wrpme.core.limits import ARCS_PER_MEMBER_MAX, VOTERS_MAX
-from wrpme.limits import MEMBERS_MAX
+from wrpme.limits import MEMBERS_MAX, REPLICATION_MAX
 from wrpme.protocol import ring
 from wrpme.protocol.arc_table import ArcTable
 from wrpme.protocol.ring import owner_among
 from wrpme.protocol.view import (
-    NOBODY, Activated, Arc, Back, Change, Down, Elect, Expel, Forget, Join, Leave, Member, NodeId, Patch, State,
-    Synced, View,
+    NOBODY, Activated, Arc, Back, Change, Down, Elect, Expel, Forget, Join, Leave, Member, NodeId, Patch, Replicate,
+    State, Synced, View,
 )  # fmt: skip
 from wrpme.protocol.view_index import index_of, seniority
 
@@ -56,6 +56,7 @@ class Draft:
         self.epoch = base.epoch + 1
         self.index = index_of(base)
         self.voters = list(base.voters)
+        self.replication = base.replication
         self.changed = False
         self._elected = False
 
@@ -65,7 +66,10 @@ class Draft:
             return None
         if len(self.table.arcs) > ARCS_PER_MEMBER_MAX * len(self.members):
             self._merge()
-        return self.index.view(self.base, self.voters), self.index.patch(self.voters, self.base.voters)
+        return (
+            self.index.view(self.base, self.voters, self.replication),
+            self.index.patch(self.base, self.voters, self.replication),
+        )
 
     @property
     def members(self) -> Mapping[NodeId, Member]:
@@ -99,7 +103,7 @@ class Draft:
         predicates: dict[type[Any], Any] = {
             Down: self._dies, Back: self._returns, Join: self._joins, Forget: self._is_forgotten,
             Expel: self._is_expelled, Leave: self._leaves, Synced: self._is_synced, Activated: self._is_activated,
-            Elect: self._is_elected,
+            Elect: self._is_elected, Replicate: self._is_replicated,
         }  # fmt: skip
         return bool(predicates[type(change)](change)) or any(map(self._may_go, self._out_of_use()))
 
@@ -314,6 +318,18 @@ class Draft:
             self.voters.append(change.node)
             self._elected = True
 
+    def _is_replicated(self, change: Replicate) -> bool:
+        """Void where somebody else has asked for another number meanwhile."""
+        return change.known == self.replication != change.replication and 1 <= change.replication <= REPLICATION_MAX
+
+    def replicate(self, change: Replicate) -> None:
+        """Of each entry there shall be so many copies. Further ones are made of what is there; those that are too many
+        are dropped where that leaves as many, and elsewhere once a copy that is on its way is complete."""
+        if self._is_replicated(change):
+            self._begin()
+            self.replication = change.replication
+            self._place(self._placement(), ())
+
     # --- arcs ----------------------------------------------------------------------------------------------------
 
     def _set_holders(self, end: int, holders: tuple[NodeId, ...], incoming: tuple[NodeId, ...]) -> None:
@@ -340,7 +356,7 @@ class Draft:
 
     def _placement(self, without: NodeId = NOBODY) -> Placement:
         sharers = [found for found in self.index.order if found.state is not State.LEAVING and found.id != without]
-        return Placement(self.table, sharers, self.base.replication)
+        return Placement(self.table, sharers, self.replication)
 
     def _place(self, placement: Placement, ends: Iterable[int], newcomer: NodeId = NOBODY) -> None:
         """Decides anew who shall hold what, and lets holders and incoming follow as far as they can now: where

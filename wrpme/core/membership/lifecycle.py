@@ -95,7 +95,9 @@ class Lifecycle:
         context, settings, view = self.context, self.context.settings, self.context.view
         change: Change
         if view is None or context.me not in context.members:
-            change = Join(settings.id, settings.incarnation, settings.address, settings.replication)
+            # Who was a member asks for no number of copies: an operator may have changed that of the hive since.
+            replication = settings.replication if view is None else 0
+            change = Join(settings.id, settings.incarnation, settings.address, replication)
         else:
             known = context.members[context.me].incarnation
             marks = self._marks(view)

@@ -99,16 +99,20 @@ class Placement:
     # --- as many copies as there can be --------------------------------------------------------------------------
 
     def _drop(self) -> list[int]:
-        """Ends of the arcs that lack somebody then. They are cut so that each part is little for those who get it."""
-        table, short = self.table, set()
+        """Ends of the arcs that lack somebody then, or have somebody too many. Where somebody is dropped they are cut
+        so that each part is little for those who get it; where another number is wanted the widest come first, so that
+        what is left for the end is little."""
+        table, short = self.table, set[int]()
         for node in sorted(table.all_named() - self._joined.keys()):
             for end in sorted(table.parts(node)):
                 arc = table.arc(end)
                 if node in arc.wanted:
                     short.update(self._without(arc, node))
+        others: list[int] = []
         if len(table.arcs) - table.sizes.get(self._copies, 0) != len(short):
-            short.update(arc.end for arc in table.arcs if len(arc.wanted) != self._copies)
-        return sorted(short)
+            others = [arc.end for arc in table.arcs if len(arc.wanted) != self._copies and arc.end not in short]
+            others.sort(key=table.width, reverse=True)
+        return [*sorted(short), *others]
 
     def _without(self, arc: Arc, node: NodeId) -> list[int]:
         """Drops a node from what an arc wants."""
@@ -142,13 +146,27 @@ class Placement:
     def _fill(self, short: Sequence[int]) -> None:
         for end in short:
             arc = self.table.arc(end)
-            wanted = arc.wanted[: self._copies]
+            wanted = arc.wanted if len(arc.wanted) <= self._copies else self._fewer(arc)
             while len(wanted) < self._copies:
                 wanted = (*wanted, self._further(wanted, self.table.width(end)))
             if end in self._ownerless:
                 wanted = tuple(self._owner_first(arc, wanted))
             self._put(arc, wanted)
         self._ownerless.clear()
+
+    def _fewer(self, arc: Arc) -> tuple[NodeId, ...]:
+        """Who stays of those who shall hold an arc and are too many: the next owner as before, and of the others, on
+        further hosts, those that are there and have it; of those alike the ones that have least."""
+        kept = [arc.wanted[0]]
+
+        def order(node: NodeId) -> tuple[bool, bool, int, int]:
+            is_down, lacks = node not in self.table.alive, node not in arc.holders
+            return is_down, lacks, self.table.holding[node], arc.wanted.index(node)
+
+        for node in sorted(arc.wanted[1:], key=order):
+            if len(kept) < self._copies and not self._crowded(kept, node):
+                kept.append(node)
+        return tuple(sorted(kept, key=arc.wanted.index))
 
     def _further(self, wanted: tuple[NodeId, ...], slots: int) -> NodeId:
         """One more for an arc of so many slots: a neighbour of those that are there, if it has room; else whoever has

@@ -24,13 +24,14 @@ from wrpme.core.limits import VOTERS_MAX
 from wrpme.protocol import ring
 from wrpme.protocol.arc_table import ArcTable
 from wrpme.protocol.view import (
-    Activated, Arc, Back, Change, Choice, Down, Elect, Expel, Forget, Join, Leave, Member, NodeId, Patch, State,
-    Synced, View,
+    Activated, Arc, Back, Change, Choice, Down, Elect, Expel, Forget, Join, Leave, Member, NodeId, Patch,
+    Replicate, State, Synced, View,
 )  # fmt: skip
 from wrpme.protocol.view_index import BRANCHES, live
 
 _ORDER: dict[type[Any], int] = {
-    kind: place for place, kind in enumerate((Down, Back, Join, Forget, Expel, Leave, Synced, Activated, Elect))
+    kind: place
+    for place, kind in enumerate((Down, Back, Join, Forget, Expel, Leave, Synced, Activated, Replicate, Elect))
 }
 
 
@@ -53,6 +54,7 @@ def next_view(view: View, changes: Iterable[Change]) -> tuple[View, Patch] | Non
         Leave: draft.leave,
         Synced: draft.synced,
         Activated: draft.activated,
+        Replicate: draft.replicate,
         Elect: draft.elect,
     }
     for change in ordered:
@@ -85,6 +87,7 @@ def difference(before: View, after: View) -> Patch:
         tuple(arc for arc in after.arcs if arcs.get(arc.end) != arc),
         tuple(end for end in arcs if end not in ends),
         after.voters if after.voters != before.voters else (),
+        after.replication if after.replication != before.replication else 0,
     )
 
 
