@@ -96,9 +96,10 @@ def _no_hive(name: str, file: OptionFile | None, looked_at: str) -> str:
     near = options.nearest(name, list(file.hives))
     if near:
         return f"{looked_at} names no hive {shown(name)}; did you mean {near}?"
+    wanted = shown(name).strip('"')
     names = ", ".join(sorted(file.hives)[: options.NAMED_MAX])
     return f"{looked_at} names no hive {shown(name)}; " + (
-        f"it has {names}" if names else f"it needs a table [hive.{name}]"
+        f"it has {names}" if names else f"it needs a table [hive.{wanted}]"
     )
 
 
@@ -115,7 +116,7 @@ def _table(syntax: Syntax, table: Mapping[str, Any], lines: TomlLines, source: s
         place = _place(source, line)
         option = known.get(key)
         if option is None and isinstance(given, dict):
-            raise UsageError(f"{place}: there is no table [{key[:80]}]; options stand before the first table")
+            raise UsageError(f"{place}: there is no table {shown(key)}; options stand before the first table")
         if option is None:
             raise UsageError(f"{place}: {_unknown(syntax, key, list(known))}")
         try:

@@ -86,7 +86,8 @@ def test_what_does_not_go_together_with_an_earlier_source_does_not_serve() -> No
         ("port = 3", 'w.toml, line 1: there is no option "port"; did you mean address?'),
         ("colour = 3", 'w.toml, line 1: there is no option "colour"; wrpmed --help lists them'),
         ("config = 'x'", 'w.toml, line 1: "config" can\'t stand in a file; give it on the command line'),
-        ("[wrpmed]\ngrace = 3", "w.toml, line 1: there is no table [wrpmed]; options stand before the first table"),
+        ("[wrpmed]\ngrace = 3", 'w.toml, line 1: there is no table "wrpmed"; options stand before the first table'),
+        ('"a\\n" = {b = 1}', 'w.toml: there is no table "a?"; options stand before the first table'),
         ("grace = 'soon'", 'w.toml, line 1: grace is "soon", but should be a number of seconds from 0 to 31536000'),
         ("grace = true", "w.toml, line 1: grace is true, but should be a number of seconds from 0 to 31536000"),
         ("sessions = 1.5", "w.toml, line 1: sessions is 1.5, but should be a number from 1 to 1000000"),
@@ -118,6 +119,12 @@ def test_what_is_no_file_is_not_waited_for() -> None:
             with pytest.raises(UsageError) as caught:
                 parse(arguments, environment)
             assert caught.value.sentence == sentence
+
+
+def test_a_name_that_is_not_utf8_is_told_all_the_same() -> None:
+    told = parse(["--transient", "--log-file", "/\udcff"])
+    assert json.loads(told.as_json())["log-file"]["value"] == "/\\xff"
+    assert 'log-file = "/\\\\xff"' in told.as_text()
 
 
 def test_an_empty_file_says_nothing() -> None:

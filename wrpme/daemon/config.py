@@ -62,7 +62,7 @@ class Config(msgspec.Struct, frozen=True):
             "log-file": self.log_file,
             "replication": self.replication or None,
         }
-        return {name: (value, self.given.origin(name)) for name, value in found.items()}
+        return {name: (_utf8(value), _utf8(self.given.origin(name))) for name, value in found.items()}
 
     def as_json(self) -> str:
         """Returns the configuration as GetConfig answers it."""
@@ -141,6 +141,15 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] | None = None
 def stray(variable: str) -> str:
     """Returns the sentence about a variable that looks like an option, and is none."""
     return f"the variable {variable[:80]} of the environment is no option of wrpmed; it is left alone"
+
+
+def _utf8(value: Any) -> Any:
+    """Returns a value as all may read it: the name of a file may be any bytes."""
+    return (
+        value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        if isinstance(value, str)
+        else value
+    )
 
 
 def _toml(value: object) -> str:
