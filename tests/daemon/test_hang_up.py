@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -104,3 +105,14 @@ def changes(process: Process, address: str, path: Path, text: str) -> None:
     assert not trouble
     process.popen.send_signal(signal.SIGTERM)
     assert process.end() == 0
+
+
+def test_one_that_comes_before_it_is_handled_does_not_end_the_node() -> None:
+    program = (
+        "import os, signal\n"
+        "from wrpme.daemon import main\n"
+        "main.run = lambda arguments: os.kill(os.getpid(), signal.SIGHUP) or 3\n"
+        "main.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], env=environment(), timeout=PATIENCE_SECONDS, check=False)
+    assert done.returncode == 3

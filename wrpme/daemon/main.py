@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 
@@ -25,6 +26,7 @@ from wrpme.version import VERSION
 def main() -> None:
     """The command ``wrpmed``. Ends without waiting for threads: all that is ours is closed by then, and a disk or a
     name server that hangs must not keep a stopped node from ending."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it is handled: one that comes so early would end the node
     sys.setswitchinterval(SWITCH_SECONDS)
     say_where_it_crashed()
     os._exit(run(sys.argv[1:]))
