@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from wrpme import errors
-from wrpme.file_text import read
+from wrpme.files.file_text import read
 from wrpme.limits import CONTENT_BYTES_MAX
 from wrpme.shell.arguments import Options, parse_options
 from wrpme.shell.commands import Command

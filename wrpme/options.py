@@ -31,7 +31,7 @@ from wrpme.limits import (
 )
 from wrpme.protocol import address, validation
 from wrpme.protocol.quoting import Quoted, typed_alias
-from wrpme.toml_text import number_text, shown
+from wrpme.files.toml_text import number_text, shown
 
 LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")

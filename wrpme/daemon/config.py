@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from wrpme import file_text, option_files, options
+from wrpme import options
+from wrpme.files import file_text, option_files
 from wrpme.errors import UsageError
 from wrpme.options import WRPMED, Given
 from wrpme.protocol.address import Address

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 
-from wrpme import option_files, options
+from wrpme import options
+from wrpme.files import option_files
 from wrpme.errors import UsageError
 from wrpme.limits import TIMEOUT_SECONDS
 from wrpme.options import WRPMESH

@@ -20,8 +20,8 @@ from wrpme.bootstrap.topology import values
 from wrpme.errors import UsageError
 from wrpme.limits import MEMBERS_MAX
 from wrpme.protocol import address as addresses
-from wrpme import toml_text
-from wrpme.toml_text import TomlLines, shown
+from wrpme.files import toml_text
+from wrpme.files.toml_text import TomlLines, shown
 
 HOST_KEYS = ("user", "port", "jump", "host_keys", "directory", "python")
 NODE_KEYS = ("host", "address", "advertise", *HOST_KEYS, "host_key", "options")

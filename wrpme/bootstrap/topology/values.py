@@ -16,7 +16,7 @@ from wrpme import options
 from wrpme.bootstrap.limits import TOPOLOGY_VALUE_CHARACTERS_MAX
 from wrpme.errors import UsageError
 from wrpme.protocol import address as addresses
-from wrpme.toml_text import shown
+from wrpme.files.toml_text import shown
 
 MODES = ("strict", "pin", "ask", "accept-new")
 _HOST = re.compile(r"(?![-.])[^\s:@/\\,;\"'`*?!#%&|<>(){}\[\]$]+")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wrpme.toml_text import TomlLines
+from wrpme.files.toml_text import TomlLines
 
 TEXT = """\
 # [defaults]

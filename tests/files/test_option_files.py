@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
 
 from wrpme.daemon.config import LIVE, SETTINGS, Config, parse
 from wrpme.errors import UsageError
-from wrpme.limits import OPTION_FILE_BYTES_MAX
 
 
 @pytest.fixture(autouse=True)
@@ -19,13 +17,13 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def of(text: str | bytes, *arguments: str, **environment: str) -> Config:
+def of(text: str, *arguments: str, **environment: str) -> Config:
     """What a file with that text comes to."""
-    Path("w.toml").write_bytes(text.encode() if isinstance(text, str) else text)
+    Path("w.toml").write_text(text)
     return parse(["--config", "w.toml", *arguments], environment)
 
 
-def wrong(text: str | bytes, *arguments: str, **environment: str) -> str:
+def wrong(text: str, *arguments: str, **environment: str) -> str:
     with pytest.raises(UsageError) as caught:
         of(text, *arguments, **environment)
     return caught.value.sentence
@@ -100,25 +98,10 @@ def test_what_does_not_go_together_with_an_earlier_source_does_not_serve() -> No
         ),
         ("grace = = 3", "w.toml, line 1, column 9: not TOML: Invalid value"),
         ("grace = 1\ngrace = 2\n#", "w.toml, line 2, column 10: not TOML: this key is said twice"),
-        (b"# \xff\n", "w.toml, line 1: this is not UTF-8; save the file as UTF-8"),
-        ("#" * (OPTION_FILE_BYTES_MAX + 1), "the file w.toml has more than 1048576 bytes; it is no file of options"),
     ],
 )
-def test_a_wrong_file(text: str | bytes, sentence: str) -> None:
+def test_a_wrong_file(text: str, sentence: str) -> None:
     assert wrong(text) == sentence
-
-
-def test_what_is_no_file_is_not_waited_for() -> None:
-    os.mkfifo("pipe")
-    for path, sentence in (
-        ("pipe", "pipe is no regular file; name a file of TOML"),
-        (".", "the file . can't be read (Is a directory); see that it is there, and readable"),
-        ("none", "the file none can't be read (No such file or directory); see that it is there, and readable"),
-    ):
-        for arguments, environment in ((["--config", path], {}), ([], {"WRPME_CONFIG": path})):
-            with pytest.raises(UsageError) as caught:
-                parse(arguments, environment)
-            assert caught.value.sentence == sentence
 
 
 def test_a_name_that_is_not_utf8_is_told_all_the_same() -> None:

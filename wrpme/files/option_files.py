@@ -12,10 +12,11 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from wrpme import options, toml_text
+from wrpme import options
+from wrpme.files import toml_text
 from wrpme.errors import UsageError
 from wrpme.options import WRPMED, WRPMESH, Given, Syntax
-from wrpme.toml_text import TomlLines, shown
+from wrpme.files.toml_text import TomlLines, shown
 
 VARIABLE_LIKENESS = 0.7
 """How much a variable has in common with the one that was meant: it may also belong to another program."""
