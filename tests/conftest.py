@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,16 +17,22 @@ from wrpme.protocol.view import View
 
 if TYPE_CHECKING:
     from xdist.scheduler import LoadScopeScheduling
+    from xdist.workermanage import WorkerController
 
 LONG_FIRST = (
     "tests/system/test_pipes.py", "tests/system/test_nemesis.py", "tests/system/test_death.py",
     "tests/system/test_watch.py", "tests/bootstrap/", "tests/system/", "tests/shell/test_local_hive.py",
-    "tests/daemon/test_supervisor.py", "tests/sim/", "tests/tui/test_screens.py", "tests/core/test_view_growth.py",
-    "tests/tui/", "tests/core/test_admin.py",
+    "tests/daemon/test_supervisor.py", "tests/daemon/test_main.py", "tests/client/test_admin.py",
+    "tests/client/test_direct.py",
+    "tests/sim/test_storms.py", "tests/sim/test_sim.py", "tests/sim/test_level2.py", "tests/sim/",
+    "tests/tui/test_screens.py", "tests/core/test_view_growth.py", "tests/tui/", "tests/core/test_admin.py",
 )  # fmt: skip
 """Real processes wait most of the time, so they begin, several at once; what computes fills the machine after them,
 and what is short comes last, so that all workers end together. The largest content (test_pipes.py) keeps a machine so
 busy that nodes may be missed: it has its turn while the next ones wait for their hives to grow up."""
+COMPUTING = ("tests/sim/", "tests/core/", "tests/protocol/")
+"""The last worker begins with these, at a low priority: it has the time in which all others wait."""
+COMPUTING_NICENESS = 5
 SHARED_OUT = (
     "tests/system/", "tests/sim/test_sim.py", "tests/sim/test_level2.py", "tests/sim/test_storms.py",
     "tests/sim/test_mutations.py::test_a_broken_rule",
@@ -65,17 +72,21 @@ def once_each(validate: Callable[[View], None]) -> Callable[[View], None]:
 def pytest_configure() -> None:
     settings.register_profile("wrpme", deadline=None)  # how long an example takes says how busy the machine is
     settings.load_profile("wrpme")
+    gc.disable()  # until the tests are collected: each worker makes some hundred thousand objects, which all stay
     vars(views)["validate"] = once_each(views.validate)
+    if os.environ.get("PYTEST_XDIST_WORKER") == f"gw{int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', '0')) - 1}":
+        os.nice(COMPUTING_NICENESS)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell has it for what it starts in the background
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    def place(item: pytest.Item) -> int:
-        begins = (number for number, start in enumerate(LONG_FIRST) if item.nodeid.startswith(start))
+    @cache
+    def place(file: str) -> int:
+        begins = (number for number, start in enumerate(LONG_FIRST) if file.startswith(start))
         return next(begins, len(LONG_FIRST))
 
-    items.sort(key=place)
+    items.sort(key=lambda item: place(item.nodeid.partition("::")[0]))
 
 
 def pytest_collection_finish() -> None:
@@ -83,6 +94,7 @@ def pytest_collection_finish() -> None:
     what a look for it costs: a tenth of the time of the dashboard's tests."""
     gc.collect()
     gc.freeze()
+    gc.enable()
     gc.set_threshold(*GARBAGE_THRESHOLDS)
 
 
@@ -96,6 +108,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
             return nodeid if nodeid.startswith(SHARED_OUT) and file not in KEPT_TOGETHER else file
+
+        def _assign_work_unit(self, node: WorkerController) -> None:
+            """The last worker gets what computes, as long as there is any."""
+            if node is self.nodes[-1]:
+                scope = next((scope for scope in self.workqueue if scope.startswith(COMPUTING)), "")
+                if scope:
+                    self.workqueue.move_to_end(scope, last=False)
+            super()._assign_work_unit(node)
 
     config.option.loadscopereorder = False
     return Scheduling(config, log)

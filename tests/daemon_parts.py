@@ -18,6 +18,7 @@ import msgspec
 
 from wrpme.core.fast_path import NoFastPath
 from wrpme.core.io import Process, Effect, Input, Exit, Received, ReplyTo, SessionClosed, TurnEnded
+from wrpme.core.stats.measured import Measured
 from wrpme.daemon.log import Log
 from wrpme.daemon.net.gate import Gate
 from wrpme.daemon.net.listen import listen
@@ -28,6 +29,7 @@ from wrpme.protocol.address import Address
 from wrpme.protocol.codec import PREFACE, Decoder, encode
 from wrpme.protocol.events import ClusterEvent
 from wrpme.protocol.messages import Body, Content, Done, Envelope, Get, Reply, Request, ViewIs
+from wrpme.protocol.stats import NodeStats
 from wrpme.protocol.view import NOBODY, View
 
 PATIENCE_SECONDS = 20.0
@@ -58,6 +60,7 @@ class ScriptedNode:
         self.events: list[ClusterEvent] = []
         self.view: View | None = None
         self.told_stats = 0
+        self.figures: tuple[NodeStats, Measured] | None = None
         self.inputs: list[Input] = []
         self.requests: list[tuple[int, Request]] = []
         self.on_input: Callable[[Input], list[Effect]] = lambda event: []
@@ -81,6 +84,9 @@ class ScriptedNode:
     def stats(self, now: float) -> str:
         self.told_stats += 1
         return msgspec.json.encode({"told": self.told_stats, **msgspec.structs.asdict(self.process.stats())}).decode()
+
+    def measured(self, now: float) -> tuple[NodeStats, Measured] | None:
+        return self.figures
 
     def view_for(self, number: int) -> ViewIs | None:
         return ViewIs(number, b"n" * 16, self.view) if self.view is not None else None

@@ -16,7 +16,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import msgspec
 
 from wrpme import errors
-from wrpme.protocol import events, identities, messages, view
+from wrpme.protocol import events, identities, messages, snapshots, view
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "protocol.md"
 NAMED: dict[Any, str] = {
@@ -27,7 +27,7 @@ NAMED: dict[Any, str] = {
     view.Change: "change",
 }
 PARTS: tuple[type[msgspec.Struct], ...] = (
-    view.View, view.Member, view.Arc, view.Mark, view.Choice, messages.Holding, messages.EntryChange,
+    snapshots.Saved, view.View, view.Member, view.Arc, view.Mark, view.Choice, messages.Holding, messages.EntryChange,
     identities.Publication, view.Patch, view.Proposal, view.Ballot, events.ClusterEvent,
 )  # fmt: skip
 STREAMS: tuple[type[msgspec.Struct], ...] = (messages.Stream, messages.StreamAck, messages.Answer)

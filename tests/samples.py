@@ -19,6 +19,7 @@ from wrpme.protocol.messages import (
     Results, RingScan, SetRange, StopNode, Stream, StreamAck, StreamAcks, Streams, Suffix, Text, Told, Touch,
     Transaction, Unfollow, Update, VerifyArc, ViewIs, Watch, WholeView, Writes,
 )  # fmt: skip
+from wrpme.protocol.snapshots import CloseSnapshot, OpenSnapshot, Saved, Snapshot, SnapshotPage, SnapshotPart
 from wrpme.protocol.view import (
     Activated, Arc, Back, Ballot, Change, Choice, Down, Elect, Expel, Forget, Join, Leave, Mark, Member, Patch,
     Proposal, State, Synced, View,
@@ -114,6 +115,9 @@ REQUEST_SAMPLES: list[Any] = [
     Recover(20),
     VerifyArc(21, ID, 9, BIG),
     GetHoldings(24, ID),
+    OpenSnapshot(25, ID, 7, BIG),
+    SnapshotPage(26, ID, 3, b"e" * 9, 512),
+    CloseSnapshot(27, ID, 3),
     Follow(56, ID, 7, b"with", contents=True),
     Unfollow(57, 3),
     ConfirmFollow(58, 3),
@@ -139,6 +143,8 @@ REPLY_SAMPLES: list[Any] = [
     Told(8, EVENTS, '{"state": "up"}', 3),
     Told(8),
     Holdings(9, 7, (Holding(BIG, 4, 3, 17, 12),)),
+    Snapshot(10, 3, 17, 1000),
+    SnapshotPart(11, (Saved(b"alias", 1_700_000_000_000, bytes(16), 9, 4, b"parts"),), True, b"e" * 9, 9),
     Following(10, 3),
     Changes(0, 3, (EntryChange(0, b"with", bytes(16), CONTENT), EntryChange(2, b"without", bytes(16)))),
     FollowEnded(0, 3, behind=True),

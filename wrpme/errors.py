@@ -228,6 +228,13 @@ class NumberError(WrpmeError):
     not_carried_out = True
 
 
+class BackupError(WrpmeError):
+    """A backup file is none, or is cut or damaged."""
+
+    word = "backup"
+    code = 29
+
+
 class ApartError(UsageError):
     """Entries that are to be changed together have no tag in common; the sentence names two of them."""
 

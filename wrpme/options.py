@@ -425,6 +425,8 @@ WRPMESH = Syntax(
     is_program=True,
     has_command=True,
 )
+REPLACE = Option("replace", "entries that are there become as in the file")
+KEEP = Option("keep", "entries that are there stay as they are")
 COMMANDS: dict[str, Syntax] = {
     syntax.name: syntax
     for syntax in (
@@ -450,7 +452,10 @@ COMMANDS: dict[str, Syntax] = {
         Syntax("follow", (AS_EVER,)),
         Syntax("watch", (AS_EVER,)),
         Syntax("hive_status", (JSON,)),
-        Syntax("hive_import", (JSON,)),
+        Syntax("hive_import", (REPLACE, KEEP, JSON)),
+        Syntax("hive_export", (Option("csv", "lines of CSV"),)),
+        Syntax("hive_backup", (Option("check", "look whether the file is a whole backup"), JSON)),
+        Syntax("hive_restore", (REPLACE, KEEP, JSON)),
         Syntax("remove_all", (YES,)),
         Syntax("forget", (YES,)),
         Syntax("recover", (Option("force", "the missing nodes are dead for good", is_required=True), YES)),

@@ -179,7 +179,7 @@ def test_the_records_say_what_is_there(installed: Path) -> None:
     done = python(installed, "-c", code)
     lines = done.stdout.splitlines()
     assert f"wrpme {wrpme.__version__} True" in lines
-    assert len(lines) == 4
+    assert len(lines) == 6
     assert all(line.endswith(" True") for line in lines)
 
 

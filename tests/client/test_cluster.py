@@ -19,7 +19,7 @@ from wrpme.protocol.messages import (
     Aliases, Count, Done, Failed, GetConfig, GetLog, GetStatus, GetView, Number, PrefixScan, RemoveAll, Reply, Request,
     StopNode, Text,
 )  # fmt: skip
-from wrpme.protocol.view_json import topology
+from wrpme.client.watch.view_json import topology
 from wrpme.shell.format import hive_text, location_text
 
 pytestmark = pytest.mark.asyncio

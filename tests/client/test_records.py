@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.protocol.test_view_json import views
+from tests.client.test_view_json import views
 from tests.samples import EVENTS, VIEW
 from wrpme.client.watch.records import (
     StatsSeen, Gone, EventSeen, Missed, Reached, ViewSeen, WatchRecord, from_line, from_object, to_line, to_object,

@@ -6,6 +6,7 @@ it. Each function gives the class, the name of the method, and what takes its pl
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from tests.sim.broken import Broken
@@ -60,10 +61,10 @@ def nothing_is_full() -> Broken:
 def acknowledged_at_any_epoch() -> Broken:
     """A heartbeat is acknowledged whatever view its sender has."""
 
-    def answer_heartbeats(self: node.Node) -> None:
+    def answer_heartbeats(self: node.Node, sources: Iterable[NodeId]) -> None:
         early: dict[NodeId, Any] = self._early_heartbeats
-        for source, envelope in list(early.items()):
-            del early[source]
+        for source in sources:
+            envelope = early.pop(source)
             self.context.heartbeats.promise(source, self.context.now)
             ack = HeartbeatAck(envelope.body.sent, envelope.incarnation, int(self.context.wall()))
             self.context.outbox.send(source, ack)

@@ -11,7 +11,7 @@ from tests.harness import Hive, hive_of, identity
 from wrpme.core.fast_path import BURST_UPDATES_MAX
 from wrpme.core.io import BurstDone, Effect, TurnEnded
 from wrpme.core.limits import ANSWER_BYTES_USUAL
-from wrpme.errors import IndeterminateError
+from wrpme.errors import IndeterminateError, NotFoundError
 from wrpme.limits import ALIAS_BYTES_MAX, LEASE_SECONDS, TURN_BYTES
 from wrpme.protocol import ring, view_index
 from wrpme.protocol.messages import Content, Done, Get, GetExpiry, Number, Put, Update
@@ -164,6 +164,8 @@ def test_they_are_counted_as_requests(one: Watched) -> None:
     one.update("a", (b"x", b"1"), (b"y", b"2"))
     one.ends()
     node = one.hive.nodes["a"]
-    node.fast_path.answered(len(one.get("a", b"x", b"y", b"z")), 0.001)
+    node.fast_path.answered(one.get("a", b"x", b"y", b"z"), 0.001)
     assert node.router.requests[Update] == 2 and node.router.requests[Get] == 3
-    assert sum(count for _, count in node.context.responses.latency.pairs()) == 5
+    assert sum(count for _, count in node.context.responses.pairs()) == 5
+    outcomes = {(Update, 0): 2, (Get, 0): 2, (Get, NotFoundError.code): 1}
+    assert node.context.responses.outcomes() == outcomes

@@ -497,3 +497,23 @@ def owner_of(hive: Hive, alias: bytes) -> str:
     view = hive.view("a")
     owner = view_index.owner(view, view.arcs[arc_at(view, hash_of(alias))])
     return next(member.address for member in view.members if member.id == owner)
+
+
+def test_who_is_slow_is_told_each_view_once() -> None:
+    base = next_view(FIRST, *(join(number) for number in range(1, 9)))  # large enough that patches are kept
+    seat, told = Seat(base), list[int]()
+    for _ in range(4):
+        before = seat.context.view
+        assert before is not None
+        change = Elect(next(member.id for member in before.members if member.id not in before.voters))
+        seat.view_sync.decided(proposal(before, change))
+        seat.disk()
+        seat.effects()
+        assert seat.context.view is not None
+        seat.view_sync.tell_all(before, seat.context.view)
+        told += [body.epoch for to, body in seat.sent() if to == "n1" and isinstance(body, NextView)]
+    assert told[-3:] == [4, 5, 6] and len(told) == len(set(told)), "nobody has answered, so all is on its way"
+    seat.context.now += LEASE_SECONDS
+    seat.view_sync.compare_epochs(OTHER, 3)
+    missing = [body.epoch for _, body in seat.sent() if isinstance(body, NextView)]
+    assert missing == [4, 5, 6], "one that lacks them asks"

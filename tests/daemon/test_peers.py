@@ -210,6 +210,7 @@ async def test_what_waits_for_a_slow_node_is_bounded(monkeypatch: pytest.MonkeyP
             tell(a, address, large(number, 100_000))
             assert link._lanes[1].unsent_bytes <= 1 << 20
             await asyncio.sleep(0)
+        assert 0.8 * (1 << 20) < a.runner.links.waiting_bytes <= 1 << 20
         told = [event.envelope.body for event in a.node.heard(NotSent)]
         assert large(0, 3 << 20) in told, "of what found no room the node is told, also before the link was up"
         assert large(199, 100_000) in told and large(0, 100_000) not in told

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from itertools import pairwise
 
 import pytest
 
-from tests.daemon_parts import Daemon, Raw, daemon, echo, envelope
+from tests.daemon_parts import PATIENCE_SECONDS, Daemon, Raw, daemon, echo, envelope
 from wrpme.core.io import (
     Adopted, Compact, Effect, Input, Exit, Operation, Persist, Persisted, PersistFailed, Received, ReplyTo, LogLine,
     StopAsked, HostRequest, TurnEnded, Woken,
@@ -17,6 +18,7 @@ from wrpme.daemon.storage.writer import Done
 from wrpme.errors import BusyError, DamagedError, DiskFullError, StorageError, TooLargeError, UnstableError
 from wrpme.limits import FRAME_BYTES_MAX
 from wrpme.protocol.codec import PREFACE, encode
+from wrpme.protocol.histogram import bucket_of
 from wrpme.protocol.messages import (
     Aliases, AskView, Content, Envelope, Failed, Forward, Forwarded, Get, GetLog, Put, Request, Text,
 )  # fmt: skip
@@ -193,6 +195,19 @@ async def test_after_the_sleep_of_the_machine_the_node_is_woken_late_rather_than
         d.node.on_input = on_input
         await d.node.hears(Woken)
         assert d.node.process.wall_offset_milliseconds == 1000.0 * (1_000_000.0 - 3000.0)
+
+
+async def test_it_is_counted_how_late_the_loop_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runners, "WALL_CLOCK_SECONDS", 0.01)
+    async with daemon() as d:
+        busy_until = time.monotonic() + 0.05
+        while time.monotonic() < busy_until:
+            pass
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not d.runner._lag.count():
+                await asyncio.sleep(0)
+        ((bucket, count),) = d.runner._lag.pairs()
+        assert count == 1 and bucket >= bucket_of(0.035)
 
 
 async def test_lines_of_the_node_reach_the_log() -> None:

@@ -328,7 +328,6 @@ async def test_where_all_have_spoken_who_comes_last_is_turned_away(monkeypatch: 
 # --- bad manners -----------------------------------------------------------------------------------------------------
 
 FOREIGNERS = [
-    b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     b"WRPME/3\n",
     b"WRPMX",

@@ -190,6 +190,15 @@ def test_a_node_that_is_alone_says_what_it_lacks() -> None:
     assert line.startswith("waiting to be taken back by the hive: ")
 
 
+def test_a_node_whose_leases_have_run_out_does_not_serve() -> None:
+    hive = hive_of("a", "b", "c", replication=3)
+    hive.kill("b")
+    hive.kill("c")
+    hive.go(10 * LEASE_SECONDS)
+    serves, line = outlook(hive.nodes["a"])()
+    assert not serves and line.startswith("no change of the hive can be decided: ")
+
+
 # --- real daemons ----------------------------------------------------------------------------------------------------
 
 

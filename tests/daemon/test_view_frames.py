@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from tests.samples import ENVELOPE_SAMPLES, PROPOSAL, VIEW
 from wrpme.daemon.limits import VIEWS_ENCODED_MAX
+from wrpme.daemon.net import view_frames
 from wrpme.daemon.net.view_frames import ViewFrames
 from wrpme.protocol import codec
 from wrpme.protocol.codec import encode
@@ -55,6 +56,17 @@ def test_an_equal_view_that_is_another_one_is_encoded_by_itself_and_few_are_kept
     for view in (*views, views[-1], views[0]):
         envelope = said(b"b" * 16, WholeView(view))
         assert frames.frame(envelope) == encode(envelope)
-    assert [body.view.epoch for body in encoded] == [10, 11, 12, 13, 14, 10], (
-        "the last ones are known, the first is not"
-    )
+    epochs = [view.epoch for view in views]
+    assert [body.view.epoch for body in encoded] == [*epochs, 10], "the last ones are known, the first is not"
+
+
+def test_few_bytes_are_kept(encoded: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    views = [replace(VIEW, epoch=10 + number) for number in range(3)]
+    size = len(codec.encode_body(WholeView(VIEW)))
+    for room, known in ((2 * size, 4), (size - 1, 5)):
+        monkeypatch.setattr(view_frames, "VIEWS_ENCODED_BYTES_MAX", room)
+        encoded.clear()
+        frames = ViewFrames()
+        for view in (*views, views[2], views[1], views[0]):
+            frames.frame(said(b"b" * 16, WholeView(view)))
+        assert len(encoded) == known and frames._bytes <= max(room, size)

@@ -57,6 +57,9 @@ MESSAGES = {
     57: "Unfollow id channel",
     58: "ConfirmFollow id channel",
     59: "RingScan id cursor count_max?",
+    60: "OpenSnapshot id node epoch end",
+    61: "SnapshotPage id node snapshot after? offset?",
+    62: "CloseSnapshot id node snapshot",
     64: "Done id version?",
     65: "Content id content version?",
     66: "Failed id code sentence operation?",
@@ -67,6 +70,8 @@ MESSAGES = {
     71: "Notice id epoch",
     72: "Told id events? stats? missed?",
     73: "Holdings id epoch holdings",
+    74: "Snapshot id number first entries",
+    75: "SnapshotPart id entries more after? offset?",
     78: "Results id replies",
     80: "Following id channel",
     81: "Changes id channel changes",
@@ -191,7 +196,7 @@ def test_what_changes_nothing() -> None:
     assert [kind.__name__ for kind in READS] == [
         "Get", "GetExpiry", "GetRange", "Exists", "PrefixScan", "RingScan", "Count", "GetStatus", "GetConfig",
         "GetView", "VerifyArc", "Watch", "GetLog", "GetHoldings", "GetHive", "Follow", "Unfollow", "ConfirmFollow",
-        "IfVersion", "IfContent",
+        "IfVersion", "IfContent", "OpenSnapshot", "SnapshotPage", "CloseSnapshot",
     ]  # fmt: skip
     reads, writes = (Get(0, b"a"), IfVersion(0, b"b", NO_VERSION)), (Get(0, b"a"), Put(0, b"b", b""))
     for together in (Many(1, b"", reads), Transaction(1, reads), reads[0]):

@@ -121,7 +121,10 @@ RESULTS = {
 async def test_every_command_is_carried_out() -> None:
     """A new line of the table that nobody carries out would answer nothing, in silence."""
     silent = {"exit"}
-    long = {"watch", "follow", "scan", "batch", "hive_import redis://a:1"}  # a session does these
+    long = {  # a session does these
+        "watch", "follow", "scan", "batch", "hive_import redis://a:1", "hive_backup FILE", "hive_restore FILE",
+        "hive_export FILE",
+    }  # fmt: skip
     sample = {"ALIAS": "x", "CONTENT": "1", "COMPARAND": "2", "TIME": "0", "SECONDS": "1", "PREFIX": "k",
         "NUMBER": "1", "FROM": "0", "TO": "1", "VERSION": "7"}  # fmt: skip
     for spec in COMMANDS:

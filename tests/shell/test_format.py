@@ -19,7 +19,7 @@ from wrpme.protocol import view_index
 from wrpme.protocol import ring
 from wrpme.protocol.stats import Copy, NodeStats, HiveStatus, NodeStatus
 from wrpme.protocol.view import Member, State, View
-from wrpme.protocol.view_json import topology
+from wrpme.client.watch.view_json import topology
 from wrpme.shell import format
 from wrpme.shell.execute import Answer
 from wrpme.shell.format import hive_text, location_text, moving_texts, verified_text

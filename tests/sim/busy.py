@@ -7,7 +7,7 @@ turn began: so it is with the loop of a daemon, too.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from heapq import heapreplace
 from math import inf
@@ -37,10 +37,12 @@ class BusyMachine(Machine):
     def __init__(self, world: World, index: int, clock: Clock, peers: tuple[str, ...], sync: bool) -> None:
         super().__init__(world, index, clock, peers, sync)
         self.factor = 1.0
-        self._inbox: deque[Callable[[], None]] = deque()
+        self.inbox: deque[Callable[[], None]] = deque()
         self._works = False
         self._wakes = False
         self._busy_until = 0.0
+        self.computed: Counter[str] = Counter()
+        """Seconds by kind, since somebody last cleared it."""
         self._shared_until = 0.0
         """Until then a thread of the process computes."""
         self._late_until = -inf
@@ -49,10 +51,10 @@ class BusyMachine(Machine):
 
     def start(self) -> None:
         if self.node is None and not self.away:
-            self._inbox.clear()
+            self.inbox.clear()
             self._works = self._wakes = False
             meter = self.world.meter
-            meter.spent = 0.0
+            meter.begin()
             self._busy_until = self.world.agenda.now + PROCESS_SECONDS * self.factor
             super().start()
             self._pay()
@@ -117,14 +119,16 @@ class BusyMachine(Machine):
             self._queue(lambda: super(BusyMachine, self)._computed(life, asked))
             return
         world, meter = self.world, self.world.meter
-        spent, meter.spent = meter.spent, 0.0
+        spent, parts = meter.spent, meter.parts
+        meter.begin()
         computed = compute(asked)
-        seconds, meter.spent = 2 * meter.spent * self.factor, spent
+        seconds = 2 * meter.spent * self.factor
+        meter.spent, meter.parts = spent, parts
         self._shared_until = max(self._shared_until, world.agenda.now + seconds)
         world.agenda.after(seconds, lambda: self.feed(computed) if self.life == life else None)
 
     def _queue(self, what: Callable[[], None]) -> None:
-        self._inbox.append(what)
+        self.inbox.append(what)
         if not self._works:
             self._works = True
             self._work_later()
@@ -139,12 +143,12 @@ class BusyMachine(Machine):
         if self.paused:
             self._backlog.append(lambda: self._work(life))
             return
-        self.world.meter.spent = 0.0
-        self._inbox.popleft()()
+        self.world.meter.begin()
+        self.inbox.popleft()()
         if self.life != life:
             return
         self._pay()
-        self._works = bool(self._inbox)
+        self._works = bool(self.inbox)
         if self._works:
             self._work_later()
 
@@ -158,8 +162,12 @@ class BusyMachine(Machine):
             begins = max(begins, world.processors[0])
             heapreplace(world.processors, begins + spent)
         self._busy_until = begins + spent * self.factor * shared
+        for kind, seconds in world.meter.parts:
+            self.computed[kind] += seconds  # type: ignore[assignment]
         if spent > world.longest:
-            world.longest = spent
+            world.longest, world.longest_parts = spent, Counter()
+            for kind, seconds in world.meter.parts:
+                world.longest_parts[kind] += seconds  # type: ignore[assignment]
 
 
 class BusyWorld(World):
@@ -173,6 +181,8 @@ class BusyWorld(World):
         self.at: dict[str, Machine] = {}
         self.longest = 0.0
         """Seconds of the dearest event so far, on a usual machine."""
+        self.longest_parts: Counter[str] = Counter()
+        """What it was spent on."""
         self.asked = 0
         """How many views were to be computed."""
         self.processors: list[float] = []

@@ -34,6 +34,9 @@ class Disk:
     def scan(self, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
         return self.seen.scan(low, high)
 
+    def snapshot(self) -> MemoryStore:
+        return self.seen.snapshot()
+
     def write(self, operations: list[Operation], sync: bool) -> None:
         """At once, as a process does it before it has a node."""
         if self.lies:
@@ -74,7 +77,7 @@ class Disk:
         """What was not synced is gone; the process has crashed already."""
         self._unsynced.clear()
         if not self.sync:
-            self.seen = self._copied(self.safe)
+            self.seen = self.safe.snapshot()
 
     def cut(self, batches: int) -> int:
         """The disk had said that these last batches were safe, and they are not; gives how many it took back. Votes,
@@ -88,12 +91,6 @@ class Disk:
     def copy(self) -> Disk:
         """Another disk with the same on it, as of now."""
         other = Disk(self.sync)
-        other.seen = self._copied(self.seen)
-        other.safe = other.seen if self.sync else self._copied(self.safe)
+        other.seen = self.seen.snapshot()
+        other.safe = other.seen if self.sync else self.safe.snapshot()
         return other
-
-    @staticmethod
-    def _copied(store: MemoryStore) -> MemoryStore:
-        copied = MemoryStore()
-        copied.write(list(store.scan(b"", b"\xff")), True)
-        return copied

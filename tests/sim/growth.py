@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import gc
 import resource
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
@@ -43,7 +44,10 @@ class Growth:
         count = len(hive.machines)
         single = min(ONE_BY_ONE_MAX, count // 4)
         ends = [single + (count - single) * wave // WAVES for wave in range(WAVES + 1)]
-        print(f"{'':34}{'stable':>9}{'views':>7}{'a node sent':>22}{'the view':>10}{'dearest event':>15}{'busy':>9}")
+        print(
+            f"{'':34}{'stable':>9}{'views':>7}{'a node sent':>22}{'the view':>10}{'dearest event':>15}{'busy':>9}"
+            f"{'busiest':>10}"
+        )
         gc.disable()  # there are no circles, and to look for some took a third of the time
         try:
             with priced(self.meter):
@@ -55,8 +59,8 @@ class Growth:
                 self.step(f"no voter for {VOTERS_AWAY_SECONDS:.0f} s", count, self._lose_the_voters)
         except AssertionError as error:
             print(f"NOT STABLE: {error}")
-            for kind, seconds in self.meter.by_kind.most_common(10):
-                print(f"    {kind:24}{seconds:10.1f} s computed")
+            for machine in sorted(hive.machines, key=lambda machine: -machine.computed.total())[:3]:
+                print(f"    {machine}: {_most(machine.computed, 1)} s computed, {len(machine.inbox)} events wait")
             return 1
         finally:
             gc.enable()
@@ -67,6 +71,8 @@ class Growth:
         hive, meter, world = self.hive, self.meter, self.hive.world
         meter.messages = meter.bytes = 0
         world.longest = 0.0
+        for machine in hive.machines:
+            machine.computed.clear()
         known = world.checks.newest()
         epoch, begun, computed = known.epoch if known is not None else 0, hive.now, sum(meter.by_kind.values())
         do()
@@ -75,13 +81,15 @@ class Growth:
         seconds, view = hive.now - begun, hive.view()
         rate = f"{meter.messages / count / seconds:.0f}/s {meter.bytes / count / seconds / 1024:.1f} KiB/s"
         each = (sum(meter.by_kind.values()) - computed) / count / seconds
+        busiest = max(started, key=lambda machine: machine.computed.total())
         print(
             f"{name:34}{seconds:7.1f} s{view.epoch - epoch:7}{rate:>22}{len(view_index.pack(view)) / 1024:6.0f} KiB"
-            f"{1000 * world.longest:12.1f} ms{100 * each:8.1f} %   "
+            f"{1000 * world.longest:12.1f} ms{100 * each:8.1f} %{100 * busiest.computed.total() / seconds:8.1f} %   "
             f"({process_time() - self._begun:.0f} s, "
             f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB here)",
-            flush=True,
         )
+        print(f"    the dearest event: {_most(world.longest_parts, 1000)} ms")
+        print(f"    the busiest node:  {_most(busiest.computed, 100 / seconds)} %", flush=True)
 
     def _start(self, first: int, last: int, apart: float) -> None:
         hive = self.hive
@@ -118,6 +126,11 @@ class Growth:
             for other in there:
                 world.heal(one, other)
                 world.heal(other, one)
+
+
+def _most(parts: Counter[str], scale: float) -> str:
+    """What most was spent on."""
+    return ", ".join(f"{kind} {scale * seconds:.1f}" for kind, seconds in parts.most_common(6))
 
 
 def grow(nodes: int, seed: int = 1) -> int:

@@ -83,6 +83,8 @@ class Meter:
         """Of all that nodes sent to each other, where these are measured: of most kinds some of them."""
         self._sizes = Sizes() if measures_bytes else None
         self.spent = 0.0
+        self.parts: list[tuple[str, float]] = []
+        """Of what was spent."""
         self.by_kind: Counter[str] = Counter()
         self.calls: Counter[str] = Counter()
         """How often each function that has a price was called."""
@@ -95,7 +97,13 @@ class Meter:
         price = self.prices.known.get((kind, members))
         seconds = times * (self.prices.of(kind, members) if price is None else price)
         self.spent += seconds
+        self.parts.append((kind, seconds))
         self.by_kind[kind] += seconds  # type: ignore[assignment]
+
+    def begin(self) -> None:
+        """Nothing was spent yet."""
+        self.spent = 0.0
+        self.parts = []
 
     def work(self, name: str, prices: Callable[..., list[tuple[str, int, float]]], honest: Callable[..., Any]) -> Any:
         """The function, which charges what its arguments and its result cost; not where it is called by another one
@@ -140,15 +148,24 @@ class Meter:
 
         return request
 
-    def considered(self, honest: Callable[[Voter], None]) -> Callable[[Voter], None]:
-        """:meth:`Voter.consider` with the price of each change that it looks at."""
+    def looked(self, honest: Callable[[Voter, float], list[Change]]) -> Callable[[Voter, float], list[Change]]:
+        """What waits at a voter, with the price of each change that it looks at."""
 
-        def consider(voter: Voter) -> None:
-            if voter.is_voter:
-                self.charge("waiting_change", len(voter.context.members), len(voter._requests) + len(voter._backs))
-            honest(voter)
+        def look(voter: Voter, delay: float) -> list[Change]:
+            self.charge("waiting_change", len(voter.context.members), len(voter._requests) + len(voter._backs))
+            return honest(voter, delay)
 
-        return consider
+        return look
+
+    def checked(self, honest: Callable[[Voter, View], None]) -> Callable[[Voter, View], None]:
+        """The same where a new view may have made it void."""
+
+        def check(voter: Voter, view: View) -> None:
+            if voter._checked is not view:
+                self.charge("waiting_change", len(view.members), len(voter._requests) + len(voter._backs))
+            honest(voter, view)
+
+        return check
 
     def _said(self, me: NodeId, effects: list[Effect], members: int) -> list[Effect]:
         for effect in effects:
@@ -380,7 +397,8 @@ def metered(meter: Any) -> Iterator[None]:
             stack.enter_context(replaced(place, name, partial(meter.work, name, prices)))
         stack.enter_context(replaced(Node, "handle", meter.handled))
         stack.enter_context(replaced(Node, "request", meter.requested))
-        stack.enter_context(replaced(Voter, "consider", meter.considered))
+        stack.enter_context(replaced(Voter, "_ripe_requests", meter.looked))
+        stack.enter_context(replaced(Voter, "_drop_void", meter.checked))
         yield
 
 

@@ -16,6 +16,7 @@ from tests.sim.versions import Seen, Versions, is_counter
 from wrpme import errors
 from wrpme.protocol.messages import Aliases, Count, Failed, Number, PrefixScan, RingScan
 from wrpme.protocol.ring import CURSOR_BITS, arc_at, cursor_of, hash_of
+from wrpme.protocol.snapshots import CloseSnapshot, OpenSnapshot, Snapshot, SnapshotPage, SnapshotPart
 from wrpme.protocol.view import NodeId, View
 from wrpme.protocol.view_index import owner
 
@@ -66,6 +67,17 @@ class Walked:
     aliases: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """All ``entries`` of the positions from ``first`` to ``end``, as of one moment."""
+
+    call: int
+    back: int
+    first: int
+    end: int
+    entries: dict[str, bytes]
+
+
 class Scans:
     """What was asked and answered."""
 
@@ -76,6 +88,7 @@ class Scans:
         self.counted: list[Counted] = []
         self.listed: list[Listed] = []
         self.walked: list[Walked] = []
+        self.taken: list[Taken] = []
 
     # --- asking --------------------------------------------------------------------------------------------------
 
@@ -163,6 +176,54 @@ class Scans:
             begin = random.choice((0, random.getrandbits(CURSOR_BITS)))
             self.walk(random.choice(running), begin, random.randint(1, PAGE_ALIASES_MAX))
 
+    def take_any(self) -> None:
+        """A snapshot of an arc, asked of its owner through any node, and read page by page while others write."""
+        random = self.world.random
+        running = [machine for machine in self.world.machines if machine.node is not None]
+        machine = random.choice(running) if running else None
+        view = machine.node.view if machine is not None and machine.node is not None else None
+        if machine is None or view is None:
+            return
+        arc = random.choice(view.arcs)
+        node = owner(view, arc)
+        if node is None:
+            return
+        call, world = self.world.moment(), self.world
+
+        def hear(reply: object) -> None:
+            if isinstance(reply, Snapshot):
+                entries: dict[str, bytes] = {}
+                self._read(machine, node, reply, Taken(call, world.moment(), reply.first, arc.end, entries), b"", 0)
+            else:
+                self._refused(reply)
+
+        machine.request(world.open_session(hear), OpenSnapshot(1, node, view.epoch, arc.end))
+
+    def _read(self, machine: Machine, node: NodeId, began: Snapshot, taken: Taken, after: bytes, offset: int) -> None:
+        world, life = self.world, machine.life
+
+        def hear(reply: object) -> None:
+            if not isinstance(reply, SnapshotPart):
+                self._refused(reply)
+                return
+            for saved in reply.entries:
+                alias = saved.alias.decode()
+                assert saved.offset == len(taken.entries.get(alias, b"")), (
+                    f"{saved} does not go on where the last ended"
+                )
+                taken.entries[alias] = taken.entries.get(alias, b"") + saved.part
+            if reply.more:
+                world.agenda.after(world.random.random(), lambda: go_on(reply.after, reply.offset))
+                return
+            self.taken.append(taken)
+            machine.request(world.open_session(lambda reply: None), CloseSnapshot(1, node, began.number))
+
+        def go_on(last: bytes, rest: int) -> None:
+            if machine.life == life:
+                self._read(machine, node, began, taken, last, rest)
+
+        machine.request(world.open_session(hear), SnapshotPage(1, node, began.number, after, offset))
+
     @staticmethod
     def _note_versions(versions: Versions, page: Aliases, call: int, back: int) -> None:
         assert len(page.aliases) == len(page.contents) == len(page.versions), f"a page is {page}"
@@ -220,6 +281,14 @@ class Scans:
             for alias in aliases:
                 result = "ok" if alias in walked.aliases else "not_found"
                 histories[alias].append(Operation("listed", walked.call, walked.back, result))
+        for taken in self.taken:
+            within = [alias for alias, at in positions.items() if taken.first <= at <= taken.end]
+            others = taken.entries.keys() - set(within)
+            assert not others, f"a snapshot of {taken.first:x} to {taken.end:x} has {others}"
+            for alias in within:
+                given = taken.entries.get(alias)
+                kind, result = ("listed", "not_found") if given is None else ("get_entry", "ok")
+                histories[alias].append(Operation(kind, taken.call, taken.back, result, given=given))
 
 
 def presence(history: list[Operation], call: int, back: int) -> bool | None:

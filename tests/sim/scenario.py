@@ -347,6 +347,14 @@ def _walking(world: World) -> Scenario:
     return scenario
 
 
+def _taking(world: World) -> Scenario:
+    """Arcs are read as of one moment, in small pages and parts of contents, while they are written and moved."""
+    scenario = _walking(world)
+    scenario.workload.walked, scenario.workload.taken = 0.0, 0.3
+    scenario.small, scenario.bounds = True, {"PAGE_BYTES_MAX": 24, **scenario.bounds}
+    return scenario
+
+
 def _contested(world: World) -> Scenario:
     """Most messages of votes are lost, so that each view has several proposers, which see different voters."""
     random = world.random
@@ -619,5 +627,6 @@ CORNERS: dict[str, tuple[int, Callable[[World], Scenario]]] = {
     "following": (6, _following),
     "batching": (6, _batching),
     "walking": (5, _walking),
+    "taking": (5, _taking),
 }
 """How often each is chosen, and what makes it."""

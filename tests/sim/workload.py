@@ -74,9 +74,9 @@ class Workload:
         """How often what is written has a life span."""
         self.deadlines = Deadlines(world)
         self.scanned = scanned
-        self.walked = 0.0
-        """How often somebody goes through all entries in the order of the ring."""
         """How often a request is preceded by a scan."""
+        self.walked = self.taken = 0.0
+        """How often somebody goes through all entries in the order of the ring, or an arc as of one moment."""
         self.active = True
         self.served = 0
         self._first = aliases
@@ -148,6 +148,8 @@ class Client:
             workload.scans.ask(random.choice(workload.aliases))
         if workload.walked and random.random() < workload.walked:
             workload.scans.walk_from_any()
+        if workload.taken and random.random() < workload.taken:
+            workload.scans.take_any()
         if workload.counts:
             alias = workload.choose()
             self.ask(alias, random.choice(COUNTED if is_counter(alias) else VERSIONED))

@@ -3,6 +3,7 @@ what it does, and not of how a Python starts, which costs more than most command
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import multiprocessing
 import os
@@ -12,7 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from multiprocessing import reduction
+from multiprocessing import forkserver, reduction
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,6 +22,7 @@ from wrpme import cli
 from wrpme.daemon.main import main as wrpmed_main
 
 CLONE_NEWNET = 0x4000_0000
+PR_SET_PDEATHSIG = 1
 PATIENCE_SECONDS = 60.0
 GIVEN_BYTES_MAX = 64 * 1024
 """What a pipe takes before anybody reads it."""
@@ -35,6 +37,13 @@ _processes.set_forkserver_preload(
         "wrpme.shell.prompt",
     ]
 )
+
+
+@atexit.register
+def _end_all() -> None:
+    """Else Python waits at its end for what a test has left, for ever, when all results are told long since."""
+    for process in multiprocessing.active_children():
+        process.kill()
 
 
 class Forked:
@@ -169,9 +178,18 @@ def _wrpmed(options: Sequence[str]) -> None:
     wrpmed_main()
 
 
+def _end_with_tests() -> None:
+    """The process ends with the one that it is forked from, and that one when the tests have ended in any way: it hears
+    so from the last who lets go of a pipe, which each process would keep open that is forked from it."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    alive: int = vars(vars(forkserver)["_forkserver"])["_forkserver_alive_fd"]
+    os.close(alive)
+
+
 def _run(
     program: Callable[[], None], standard: Sequence[int], directory: Path, values: dict[str, str], network: str
 ) -> None:
+    _end_with_tests()
     os.setsid()
     if network:
         enter(network)
@@ -180,6 +198,7 @@ def _run(
 
 
 def _run_on(terminal: str, words: Sequence[str], values: dict[str, str]) -> None:
+    _end_with_tests()
     os.setsid()
     opened = os.open(terminal, os.O_RDWR)  # the first one that a session opens is the one that it is controlled by
     _main((opened, os.dup(opened), os.dup(opened)), partial(_wrpmesh, words), values)

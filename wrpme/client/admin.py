@@ -12,16 +12,15 @@ import msgspec
 from msgspec import Struct
 
 from wrpme import errors
-from wrpme.client.cluster import ClusterOps
+from wrpme.client.cluster import ClusterOps, owner_of
 from wrpme.client.dispatcher import Dispatcher
 from wrpme.client.limits import PROGRESS_SECONDS, STATUS_SECONDS
 from wrpme.protocol import health, ring, salvage, view_index
-from wrpme.protocol.address import listed
 from wrpme.protocol.messages import (
     Done, ForgetNode, GetHoldings, GetView, Holding, Holdings, LeaveNode, Recover, Text, VerifyArc, ViewIs,
 )  # fmt: skip
 from wrpme.protocol.salvage import Loss
-from wrpme.protocol.view import Arc, Choice, Member, NodeId, State, View
+from wrpme.protocol.view import Choice, Member, NodeId, State, View
 
 
 class LossEstimate(Struct, frozen=True):
@@ -193,7 +192,7 @@ class AdminOps:
             now = self._dispatcher.view or await self._dispatcher.fresh_view(deadline)
             index = ring.arc_at(now, position)
             arc = now.arcs[index]
-            owner = self._owner(now, arc)
+            owner = owner_of(now, arc)
             request = VerifyArc(self._dispatcher.next_id(), owner.id, now.epoch, arc.end)
             try:
                 reply = await self._dispatcher.ask(
@@ -206,12 +205,3 @@ class AdminOps:
                 await self._dispatcher.fresh_view(deadline)
             except msgspec.MsgspecError as error:
                 raise errors.ProtocolError(f"{owner.address} compared in a way of its own ({error})") from None
-
-    @staticmethod
-    def _owner(now: View, arc: Arc) -> Member:
-        owner = view_index.owner(now, arc)
-        found = view_index.member(now, owner) if owner is not None else None
-        if found is None:
-            names = listed((member.address for member in now.members if member.id in arc.holders), " or ")
-            raise errors.UnavailableError(f"the arc that ends at {arc.end:016x} is on {names}, which is down")
-        return found

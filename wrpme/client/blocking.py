@@ -19,6 +19,7 @@ from wrpme.client import url as urls
 from wrpme.client.batches.arguments import Alias, Bytes, Entries
 from wrpme.client.batches.batch import Batch
 from wrpme.client.batches.calls import Call, Entry, Outcome, Result
+from wrpme.client.backup import BackupProgress, Sections
 from wrpme.client.client import NO_DEFAULT, Client, D
 from wrpme.client.life_span import Span, Time
 from wrpme.client.cluster import Location, Removed
@@ -462,6 +463,10 @@ class BlockingClient:
     def answered_by(self) -> str:
         """See :attr:`Client.answered_by`."""
         return self._client.answered_by
+
+    def backup(self, sections: Sections, told: Callable[[BackupProgress], None] | None = None) -> BackupProgress:
+        """See :meth:`Client.backup`; ``sections`` and ``told`` are called in another thread."""
+        return self._wait(self._client.backup(sections, told))
 
     def leave(self, address: str) -> None:
         """See :meth:`Client.leave`."""

@@ -29,7 +29,7 @@ names, any may raise:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar, overload
@@ -44,6 +44,7 @@ from wrpme.client.batches.arguments import (
 from wrpme.client.admin import AdminOps, LossEstimate, Verified
 from wrpme.client.batches.batch import AsyncBatch
 from wrpme.client.batches.calls import Call, Entry, R as Given
+from wrpme.client.backup import Backup, BackupProgress, Sections
 from wrpme.client.cluster import ClusterOps, Location, Removed
 from wrpme.client.dispatcher import Dispatcher
 from wrpme.client.batches.many import outcomes
@@ -473,6 +474,15 @@ class Client:
     async def view(self) -> View:
         """Returns the view of the hive that a node has now: its members, arcs and voters."""
         return await self._cluster.view()
+
+    async def backup(self, sections: Sections, told: Callable[[BackupProgress], None] | None = None) -> BackupProgress:
+        """Hands all entries of the hive over, while it is used: each arc as of one moment, so that entries of one tag
+        belong together. ``told`` hears how far it is.
+
+        Raises:
+            WrpmeError: A part of the hive could not be read for as long as the timeout.
+        """
+        return await Backup(self._dispatcher, sections, told).run()
 
     async def hive_status(self) -> HiveStatus:
         """Returns the view of the hive, and the figures of each member. A member that does not answer within 3 s (or

@@ -247,3 +247,13 @@ class ClusterOps:
                 return await attempt(owners(now), now.epoch, patience)
             except (errors.UnstableError, harmless) as error:
                 pause = await self._dispatcher.back_off(pause, patience.deadline, error)
+
+
+def owner_of(now: View, arc: Arc) -> Member:
+    """Returns who serves an arc; raises UnavailableError where all its holders are down."""
+    owner = view_index.owner(now, arc)
+    found = view_index.member(now, owner) if owner is not None else None
+    if found is None:
+        names = addresses.listed((member.address for member in now.members if member.id in arc.holders), " or ")
+        raise errors.UnavailableError(f"the arc that ends at {arc.end:016x} is on {names}, which is down")
+    return found

@@ -74,3 +74,7 @@ WATCH_RECORDS_MAX = 5000
 
 SCANNED_MAX = 100
 """Entries of a scan that a blocking client takes from its other thread at a time, with contents of 64 KiB mostly."""
+BACKUP_ARCS_AT_A_TIME = 4
+"""A backup reads so many arcs at a time. A page of each waits in memory."""
+CLOSE_SECONDS = 1.0
+"""A node is told for so long that a snapshot is not needed any more; else it finds out."""

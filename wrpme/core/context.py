@@ -22,8 +22,11 @@ from wrpme.core.replication.reconciled import Reconciled
 from wrpme.core.stats.response_times import ResponseTimes
 from wrpme.core.stats.slot_counts import SlotCounts, counts_of
 from wrpme.core.limits import STORY_LINES_MAX, ROUND_TRIP_SECONDS_MAX, SILENCE_SECONDS
+from wrpme.errors import WrpmeError
 from wrpme.protocol import view_index
 from wrpme.protocol.events import UNENDED
+from wrpme.protocol.messages import Request
+from wrpme.protocol.histogram import Latency
 from wrpme.protocol.view import Member, NodeId, Patch, View
 from wrpme.protocol.view_index import index_of
 
@@ -122,6 +125,10 @@ class NodeContext:
         self.lateness = Lateness()
         self.slots = slots or counts_of(reader)
         self.responses = ResponseTimes()
+        self.replication = Latency()
+        """From when writes left for a node that keeps copies until it acknowledged them."""
+        self.adopted = 0
+        """Views, since the start."""
         self.event_log = EventLog()
         self.story: deque[str] = deque(maxlen=STORY_LINES_MAX)
         """The last lines of the log."""
@@ -167,6 +174,7 @@ class NodeContext:
         """From now on messages carry this view's epoch and go to its members. ``patch`` is what differs from the view
         before; where nobody knows that, all that is known of members is looked through."""
         self.view, self.known = view, None
+        self.adopted += 1
         index = index_of(view)
         self.era = view_index.era(view)
         self.outbox.stamp(view)
@@ -227,6 +235,11 @@ class NodeContext:
             member = self.members.get(node)
             address = member.address if member is not None else node.hex()[:8]
         return address
+
+    def refuse(self, origin: Origin, request: Request, error: WrpmeError) -> None:
+        """The answer, at once, that a request failed."""
+        self.responses.failed(origin, type(request), error.code)
+        self.outbox.fail(origin, request.id, error)
 
     def flush_disk(self) -> None:
         """The gathered batch leaves for the disk, unless one is on its way."""

@@ -293,6 +293,19 @@ class Reader(Protocol):
     def scan(self, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Keys and values with ``low <= key < high``, in order. Closed by exhaustion or by being dropped."""
 
+    def snapshot(self) -> ReaderSnapshot:
+        """The same as it is now, whatever is written later."""
+
+
+class ReaderSnapshot(Protocol):
+    """What a store held at one moment; the store keeps all of that until it is closed."""
+
+    def scan(self, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """See :meth:`Reader.scan`."""
+
+    def close(self) -> None:
+        """Lets go of it; it must not be read any more."""
+
 
 class ProcessStats(Struct, frozen=True):
     """What only the process knows, for the figures of its node; see :class:`wrpme.protocol.stats.NodeStats`."""
@@ -304,6 +317,9 @@ class ProcessStats(Struct, frozen=True):
     memory_bytes: int = 0
     disk_bytes: int = 0
     disk_free_bytes: int = 0
+    table_bytes: int = 0
+    log_bytes: int = 0
+    """Of the files of the data directory: those of LevelDB's tables, and those of its logs."""
 
 
 class Process:

@@ -20,6 +20,9 @@ NEAR_MEMBERS_MAX = 128
 FAR_SECONDS_PER_MEMBER = 0.004
 """In a larger hive the voters, and without a quorum all others, hear a heartbeat of those that share nothing with them
 every so many seconds for each member: 250 a second, which is some 5 % of a core, however many members there are."""
+REPORTS_PER_PACE = 4
+"""In that time a node of a large hive reports at most so often what can wait for the next view: with 1,000 members once
+a second. A few hundred of them have something to report while many join."""
 CLOCK_DIFFERENCE_SECONDS_MAX = 1.0
 """Between the wall clocks of two members, before an operator is told."""
 SUSPECT_NOBODY_SECONDS = 10.0
@@ -156,6 +159,12 @@ PAGE_VALUES_MAX = 250
 """Of a page with contents or versions, each of which is read by itself: a few milliseconds of the loop."""
 PAGE_CONTENT_BYTES_MAX = 64 * KIB
 """A larger content is not in a page; whoever scans gets it by itself, as any large content."""
+SNAPSHOTS_MAX = 8
+"""So many arcs a node gives as of one moment at a time. Each may keep one large content in memory."""
+SNAPSHOT_IDLE_SECONDS_MAX = 60.0
+"""One that nobody asks for is dropped: LevelDB keeps all that it sees, also what was removed since."""
+SNAPSHOT_IDLE_SECONDS_MIN = 5.0
+"""Where there are too many, one that nobody has asked for in so long gives way: a killed backup leaves some."""
 PAGE_BYTES_MAX = 512 * KIB
 """A page with so many bytes of aliases and values ends."""
 TAG_ENTRIES_SCANNED_MAX = 20_000

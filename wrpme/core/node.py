@@ -28,9 +28,11 @@ from wrpme.core.layout import content_in, key_of, version_in
 from wrpme.core.membership import transitions as views
 from wrpme.core.membership.admission import Admission
 from wrpme.core.membership.lifecycle import Lifecycle
+from wrpme.core.membership.reports import Reports
 from wrpme.core.membership.view_sync import Adoption, ViewSync
 from wrpme.core.membership.voter import Voter
 from wrpme.core.membership.whereabouts import Whereabouts
+from wrpme.core.stats.measured import Measured, measured
 from wrpme.core.stats.node_stats import stats
 from wrpme.core.health.failure_detector import far_pace, is_large
 from wrpme.core.health.own_disk import OwnDisk
@@ -38,6 +40,7 @@ from wrpme.core.replication.replica_table import ReplicaTable
 from wrpme.core.replication.scans import Scans
 from wrpme.core.replication.sweep import Sweep
 from wrpme.core.router import Router
+from wrpme.core.snapshots import Snapshots
 from wrpme.core.health.self_check import SelfCheck
 from wrpme.core.stats.slot_counts import SlotCounts
 from wrpme.errors import UnstableError
@@ -52,6 +55,7 @@ from wrpme.protocol.messages import (
     Recover, RemoveAll, Report, Request, RingScan, StopNode, StreamAcks, Streams, Suffix, Unfollow, VerifyArc, ViewIs,
     WholeView,
 )  # fmt: skip
+from wrpme.protocol.snapshots import CloseSnapshot, OpenSnapshot, SnapshotPage
 from wrpme.protocol.stats import NodeStats
 from wrpme.protocol.view import Back, Down, Join, Member, NodeId, View
 
@@ -94,26 +98,13 @@ class Node:
         self.self_check = SelfCheck(self.context)
         self.own_disk = OwnDisk(self.context, self.view_sync, self.table)
         self.voter = Voter(self.context)
+        self.reports = Reports(self.context)
         self.admission = Admission(self.context, self.lifecycle, self.view_sync, self.voter, self.whereabouts)
+        self.snapshots = Snapshots(self.context, self.table, self.scans.when_settled)
         self.admin = Admin(self.context, self.lifecycle, self.voter, self.view_sync, self.status)
-        local: dict[type[Any], Callable[[Origin, Any], None]] = {
-            Count: self.scans.count,
-            PrefixScan: self.scans.prefix_scan,
-            RingScan: self.scans.ring_scan,
-            RemoveAll: self.scans.remove_all,
-            VerifyArc: self.scans.verify_arc,
-            GetStatus: self.admin.get_status,
-            GetHoldings: self.scans.holdings,
-            GetConfig: self.admin.get_config,
-            StopNode: self.admin.stop_node,
-            LeaveNode: self.admin.leave_node,
-            ForgetNode: self.admin.forget_node,
-            Recover: self.admin.recover,
-            Follow: self.follows.follow,
-            Unfollow: self.follows.unfollow,
-            ConfirmFollow: self.follows.confirm,
-        }
-        self.router = Router(self.context, self.table, self.lifecycle.not_serving, self.lifecycle.lasting_loss, local)
+        self.router = Router(
+            self.context, self.table, self.lifecycle.not_serving, self.lifecycle.lasting_loss, self._local()
+        )
         self.fast_path = FastPath(self.context, self.table, self.router)
         voter, follows, router, outbox = self.voter, self.follows, self.router, self.context.outbox
         self._inputs: dict[type[Any], Callable[[Any], None]] = {
@@ -142,6 +133,29 @@ class Node:
         self._clocks = Clocks(self.context)
         self._early_heartbeats: dict[NodeId, Envelope] = {}
         self._neighbours: set[NodeId] = set()
+
+    def _local(self) -> dict[type[Any], Callable[[Origin, Any], None]]:
+        """Requests that the node which they are for carries out itself."""
+        return {
+            Count: self.scans.count,
+            PrefixScan: self.scans.prefix_scan,
+            RingScan: self.scans.ring_scan,
+            RemoveAll: self.scans.remove_all,
+            VerifyArc: self.scans.verify_arc,
+            OpenSnapshot: self.snapshots.open,
+            SnapshotPage: self.snapshots.page,
+            CloseSnapshot: self.snapshots.close,
+            GetStatus: self.admin.get_status,
+            GetHoldings: self.scans.holdings,
+            GetConfig: self.admin.get_config,
+            StopNode: self.admin.stop_node,
+            LeaveNode: self.admin.leave_node,
+            ForgetNode: self.admin.forget_node,
+            Recover: self.admin.recover,
+            Follow: self.follows.follow,
+            Unfollow: self.follows.unfollow,
+            ConfirmFollow: self.follows.confirm,
+        }
 
     @property
     def view(self) -> View | None:
@@ -249,7 +263,7 @@ class Node:
         context = self.context
         if context.lives:  # the others need not find out
             context.outbox.reports.append(Down(context.me, self.settings.incarnation, planned=True))
-            self._send_reports()
+            self._report()
         refused = f"the disk refused to take a write ({reason}); this node stops"
         context.outbox.effects.append(Exit(1, f"{refused}, and nothing acknowledged is lost"))
 
@@ -264,9 +278,9 @@ class Node:
     def _finish(self) -> list[Effect]:
         """Reports to the voters, and when to be woken."""
         context = self.context
-        if context.outbox.reports:
-            self._send_reports()
-        due = min(context.heartbeats.due, self.sweep.due)
+        if context.outbox.reports or context.now >= self.reports.due:
+            self._report()
+        due = min(context.heartbeats.due, self.sweep.due, self.reports.due, self.snapshots.due)
         if not context.disk.hung:  # a proposal needs this node's own vote, and that its disk
             self.voter.look()
             due = min(due, self.voter.due)
@@ -284,10 +298,9 @@ class Node:
         parts = self.lifecycle, self.whereabouts, self.own_disk, self.table
         return self.router.waits or any(part.busy for part in parts)
 
-    def _send_reports(self) -> None:
-        context = self.context
-        reports, context.outbox.reports = tuple(dict.fromkeys(context.outbox.reports)), []
-        for voter in context.view.voters if context.view else ():
+    def _report(self) -> None:
+        context, reports = self.context, self.reports.take()
+        for voter in context.view.voters if context.view and reports else ():
             if voter == context.me:
                 for change in reports:
                     self.voter.request(change)
@@ -335,6 +348,7 @@ class Node:
         self.table.tick(again)
         self.sweep.step()
         self.router.tick()
+        self.snapshots.tick()
         self.whereabouts.tick()
         self.lifecycle.voters.note()
         if self.lifecycle.voters.since < inf:
@@ -458,13 +472,15 @@ class Node:
                 self.table.on_stream(source, stream)
             context.commits.after_disk(partial(context.outbox.owe_answer, source))
         elif isinstance(body, StreamAcks):
-            context.outbox.on_answered(source)
+            sent = context.outbox.on_answered(source)
+            if sent is not None:
+                context.replication.add(context.now - sent)
             context.outbox.acknowledged_at[source] = context.now
             for ack in body.acks:
                 self.table.on_ack(source, ack)
         elif isinstance(body, Heartbeat):
             self._early_heartbeats[source] = envelope
-            self._answer_heartbeats()
+            self._answer_heartbeats((source,))
         elif isinstance(body, HeartbeatAck):
             if body.incarnation == self.settings.incarnation:
                 context.heartbeats.acknowledged(source, body.sent, context.now)
@@ -482,13 +498,14 @@ class Node:
         else:
             self.voter.on_message(source, body)
 
-    def _answer_heartbeats(self) -> None:
+    def _answer_heartbeats(self, sources: Iterable[NodeId]) -> None:
         """Only at equal epochs; one that came before this node had adopted its view is answered when it has."""
         context, view = self.context, self.context.view
         assert view is not None
         if context.disk.silent:
             return
-        for source, envelope in list(self._early_heartbeats.items()):
+        for source in sources:
+            envelope = self._early_heartbeats[source]
             if envelope.epoch > view.epoch:
                 continue
             del self._early_heartbeats[source]
@@ -536,7 +553,7 @@ class Node:
         context.heartbeats.due = context.now
         for node in patch.left if patch is not None else ():
             self._early_heartbeats.pop(node, None)
-        self._answer_heartbeats()
+        self._answer_heartbeats(list(self._early_heartbeats))
         if adoption.is_news:
             self.view_sync.tell_all(before, view)
         self.lifecycle.adopt(view)
@@ -577,6 +594,16 @@ class Node:
         """The same at the time ``now``, as JSON."""
         self.context.now = now
         return msgspec.json.encode(self.status()).decode()
+
+    def measured(self, now: float) -> tuple[NodeStats, Measured]:
+        """The figures at the time ``now``, and what is counted beside them."""
+        self.context.now = now
+        return self.status(), measured(self.context, self.table, self.router)
+
+    def serves_something(self) -> bool:
+        """Whether some entries would be answered here now."""
+        now = self.context.now
+        return any(now < replica.lease_until() for replica in self.table.mine)
 
     def view_for(self, number: int) -> ViewIs | None:
         """The answer to a request of that id for the view; None where there is none yet."""

@@ -5,7 +5,7 @@ Every message carries the view that its sender has (the stamp), so that whoever 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf
 
 from msgspec.structs import replace
@@ -33,10 +33,19 @@ class Part:
 
 class Collected:
     """The answers to the ``count`` requests of one message, which leave together when the last one has come. Their
-    contents may have ``room`` bytes together."""
+    contents may have ``room`` bytes together. ``answered`` is called with them.
+    """
 
-    def __init__(self, origin: int | tuple[int, NodeId, int], number: int, count: int, room: int) -> None:
+    def __init__(
+        self,
+        origin: int | tuple[int, NodeId, int],
+        number: int,
+        count: int,
+        room: int,
+        answered: Callable[[Sequence[Reply | None]], None] | None = None,
+    ) -> None:
         self.origin = origin
+        self.answered = answered
         self.number = number
         self.room = room
         self.left = count
@@ -141,9 +150,9 @@ class Outbox:
         sent = self._in_flight_to.get(node)
         return sent is None or now - sent >= COPY_SILENCE_SECONDS
 
-    def on_answered(self, node: NodeId) -> None:
-        """A node has answered a message of streams."""
-        self._in_flight_to.pop(node, None)
+    def on_answered(self, node: NodeId) -> float | None:
+        """A node has answered a message of streams; gives when it was sent, if it was waited for."""
+        return self._in_flight_to.pop(node, None)
 
     def forget_unanswered(self, now: float) -> None:
         """Answers that are overdue are waited for no longer: see :meth:`may_stream`."""
@@ -199,6 +208,8 @@ class Outbox:
             collected.leased[part.index] = valid_until
         if collected.left:
             return
+        if collected.answered is not None:
+            collected.answered(collected.replies)
         results = Results(collected.number, tuple(collected.replies))  # type: ignore[arg-type]
         leased, until = tuple(collected.leased), min(collected.leased.values(), default=inf)
         if isinstance(collected.origin, int):

@@ -6,7 +6,8 @@ became of it, whoever asked hears ``indeterminate``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -32,11 +33,12 @@ from wrpme.protocol.address import listed
 from wrpme.protocol.identities import GetHive
 from wrpme.protocol.messages import (
     KEEP_EXPIRY, Add, Append, Cas, CasVersion, ConfirmFollow, Content, Count, EntryRequest, Envelope, Exists, Expire,
-    Follow, ForgetNode, Forward, Forwarded, Get, GetConfig, GetExpire, GetExpiry, GetHoldings, GetRange, GetRemove,
-    GetStatus, GetUpdate, GetView, Heartbeat, IfContent, IfVersion, LeaveNode, Many, NodeRequest, PrefixScan, Put,
-    Recover, Remove, RemoveAll, RemoveIf, RemoveVersion, Request, RingScan, SetRange, StopNode, Touch, Transaction,
-    Unfollow, Update, VerifyArc, ViewIs, is_read,
+    Failed, Follow, ForgetNode, Forward, Forwarded, Get, GetConfig, GetExpire, GetExpiry, GetHoldings, GetRange,
+    GetRemove, GetStatus, GetUpdate, GetView, Heartbeat, IfContent, IfVersion, LeaveNode, Many, NodeRequest, PrefixScan,
+    Put, Recover, Remove, RemoveAll, RemoveIf, RemoveVersion, Reply, Request, Results, RingScan, SetRange, StopNode,
+    Touch, Transaction, Unfollow, Update, VerifyArc, ViewIs, is_read,
 )  # fmt: skip
+from wrpme.protocol.snapshots import SNAPSHOT_REQUESTS
 from wrpme.protocol.quoting import named
 from wrpme.protocol.ring import CURSOR_BITS, arc_at, owner_among, position_at, position_of
 from wrpme.protocol.validation import apart, check_alias, check_content, check_first, check_number
@@ -53,8 +55,11 @@ _LARGE_ANSWERS = (Get, GetUpdate, GetRemove, Cas, GetExpire)
 """Answered with the whole content: how large it is, is remembered. Of a part it may be little."""
 _OPERATOR: dict[type[Any], str] = {StopNode: "stop_node", LeaveNode: "leave", RemoveAll: "remove_all"}
 """Requests to nodes of which the log says who made them; of a long one only the first page."""
-_TO_NODES = (PrefixScan, Count, RemoveAll, GetStatus, GetConfig, StopNode, LeaveNode, VerifyArc, GetHoldings, Many)
-_OF_OWNERS = (PrefixScan, Count, RemoveAll, Many)
+_TO_NODES = (
+    PrefixScan, Count, RemoveAll, GetStatus, GetConfig, StopNode, LeaveNode, VerifyArc, GetHoldings, Many,
+    *SNAPSHOT_REQUESTS,
+)  # fmt: skip
+_OF_OWNERS = (PrefixScan, Count, RemoveAll, Many, *SNAPSHOT_REQUESTS)
 """What is asked of a node because some view has it as an owner."""
 _MOVED = "the owner of this part of the ring is changing; nothing was changed, try again"
 
@@ -65,7 +70,7 @@ Passable = EntryRequest | Transaction | RingScan | NodeRequest
 
 
 class Passed:
-    """A request that was passed on. ``since`` is when it came, below 0 where it is not about an entry; ``size`` what it
+    """A request that was passed on. ``since`` is when it came, below 0 where it is not about entries; ``size`` what it
     keeps in memory; ``room`` how large a content was reserved for its answer."""
 
     __slots__ = ("address", "life", "node", "origin", "request", "room", "since", "size")
@@ -185,7 +190,7 @@ class Router:
         if isinstance(request, _ENTRIES):
             if type(origin) is int:
                 self.requests[kind] += 1
-                self.context.responses.at_once += 1
+                self.context.responses.at_once[kind] += 1
             self._for_entry(origin, request)
             return
         if isinstance(request, Transaction):
@@ -214,7 +219,7 @@ class Router:
         try:
             _check(request)
         except (UsageError, TooLargeError) as error:
-            self.context.outbox.fail(origin, request.id, error)
+            self.context.refuse(origin, request, error)
             return
         position = position_of(self.context.view, request.alias)
         replica = self.table.at(position)
@@ -237,11 +242,11 @@ class Router:
     def _for_transaction(self, origin: Origin, request: Transaction) -> None:
         if type(origin) is int:
             self.requests[Transaction] = self.requests.get(Transaction, 0) + 1
-            self.context.responses.at_once += 1
+            self.context.responses.at_once[Transaction] += 1
         try:
             position, keys = self._together(request)
         except (UsageError, TooLargeError) as error:
-            self.context.outbox.fail(origin, request.id, error)
+            self.context.refuse(origin, request, error)
             return
         replica = self.table.at(position)
         if replica is not None and replica.role is Role.OWNER:
@@ -277,22 +282,29 @@ class Router:
             self.context.outbox.fail(origin, request.id, TooLargeError(error))
             return
         room = MANY_BYTES_MAX if isinstance(origin, int) else origin[2]
-        collected = Collected(origin, request.id, count, room)
+        answered = None
+        if isinstance(origin, int):
+            answered = partial(self._note_many, [type(part) for part in request.requests], self.context.now)
+        collected = Collected(origin, request.id, count, room, answered)
         for index, part in enumerate(request.requests):
             if isinstance(origin, int):
                 self.requests[type(part)] += 1
             self._for_entry(Part(collected, index), part)
 
+    def _note_many(self, kinds: Sequence[type[Any]], since: float, replies: Sequence[Reply | None]) -> None:
+        context = self.context
+        context.responses.many(kinds, replies, context.now - since)
+
     def _elsewhere(self, origin: Origin, request: EntryRequest | Transaction | RingScan, position: int) -> None:
         context, view = self.context, self.context.view
         refusal = self._not_serving()
         if view is None or refusal is not None:
-            context.outbox.fail(origin, request.id, refusal or UnstableError("this node starts; try again"))
+            context.refuse(origin, request, refusal or UnstableError("this node starts; try again"))
             return
         arc = view.arcs[arc_at(view, position)]
         owner = owner_among(context.alive, arc)
         if owner is None:
-            context.outbox.fail(origin, request.id, self._unavailable(request, arc))
+            context.refuse(origin, request, self._unavailable(request, arc))
         elif not isinstance(origin, int):
             context.outbox.fail(origin, request.id, UnstableError(_MOVED))
         else:
@@ -351,27 +363,28 @@ class Router:
         route = context.routes.get(node)
         if route is None or context.linked.get(route) is False:
             context.outbox.send(node, Heartbeat(context.now))  # so that the link is tried again
-            context.outbox.fail(origin, request.id, self._unreachable(address))
+            context.refuse(origin, request, self._unreachable(address))
             return
         size = _size_of(request)
         if len(self._forwards) >= FORWARDS_MAX or not self.room.for_request(node, size):
             busy = f"too many requests, or too large ones, wait for {address}; nothing was changed, try again"
-            context.outbox.fail(origin, request.id, BusyError(busy))
+            context.refuse(origin, request, BusyError(busy))
             return
         passed = Passed(origin, request, node, size)
         if isinstance(request, Many):
             passed.room = MANY_BYTES_MAX if self._has_room(passed, MANY_BYTES_MAX) else 0
+            passed.since = context.now
         elif isinstance(request, (*_ENTRIES, Transaction)):
             wanted = self._large.get(request.alias, 0) if isinstance(request, _LARGE_ANSWERS) else 0
             if wanted and not self._has_room(passed, wanted):
-                context.outbox.fail(origin, request.id, BusyError(NO_ROOM))
+                context.refuse(origin, request, BusyError(NO_ROOM))
                 return
             likely = len(request.comparand) if isinstance(request, Cas) else 0
             if likely > max(wanted, ANSWER_BYTES_USUAL) and self._has_room(passed, likely):
                 wanted = likely  # it is answered with what it compares, and else would travel twice
             passed.room = wanted
             passed.since = context.now
-            context.responses.put_off(origin)
+            context.responses.put_off(origin, type(request))
         self._send(passed)
 
     def _send(self, passed: Passed) -> None:
@@ -406,7 +419,7 @@ class Router:
                 return
             if known.room and type(reply) is Content and len(reply.content) <= ANSWER_BYTES_USUAL:
                 self._large.pop(known.request.alias, None)  # type: ignore[union-attr]
-            self._note_answer(known)
+            self._note_answer(known, reply)
             self.context.outbox.reply(known.origin, msgspec.structs.replace(reply, id=known.request.id))
 
     def _again(self, passed: Passed, size: int) -> bool:
@@ -435,13 +448,20 @@ class Router:
             busy = f"too much waits for {address} already; nothing was changed, try again"
             self._fail(known, BusyError(busy))
 
-    def _note_answer(self, passed: Passed) -> None:
-        if passed.since >= 0:
-            self.context.responses.answered(passed.origin, self.context.now - passed.since)
+    def _note_answer(self, passed: Passed, reply: Reply) -> None:
+        if passed.since < 0:
+            return
+        responses, seconds, request = self.context.responses, self.context.now - passed.since, passed.request
+        if isinstance(request, Many):
+            kinds = [type(part) for part in request.requests]
+            responses.many(kinds, reply.replies if isinstance(reply, Results) else [reply] * len(kinds), seconds)
+        else:
+            responses.answered(passed.origin, type(request), seconds, reply)
 
     def _fail(self, passed: Passed, error: WrpmeError) -> None:
-        self._note_answer(passed)
-        self.context.outbox.fail(passed.origin, passed.request.id, error)
+        reply = Failed(passed.request.id, error.code, error.sentence)
+        self._note_answer(passed, reply)
+        self.context.outbox.reply(passed.origin, reply)
 
     def on_link_down(self, address: str, was_up: bool) -> None:
         """What was passed on over that link may be lost; ``was_up``: it may have left at all."""
@@ -450,6 +470,11 @@ class Router:
     def on_moved(self, node: NodeId) -> None:
         """It answers elsewhere from now on, and in another life."""
         self._give_up(lambda passed: passed.node == node, True)
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for an answer of another node."""
+        return len(self._forwards)
 
     @property
     def waits(self) -> bool:

@@ -51,6 +51,9 @@ class UnavailableNode:
         """Returns no figures: a request to watch is declined too."""
         return ""
 
+    def measured(self, now: float) -> None:
+        """Returns no figures."""
+
     def view_for(self, number: int) -> ViewIs | None:
         """Returns no view."""
         return None

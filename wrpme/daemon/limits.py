@@ -47,13 +47,30 @@ ACCEPT_RETRY_SECONDS = 0.5
 LINK_OUTBOX_BYTES_MAX = 256 * MIB
 """One link holds so much of messages that wait to be sent. Those beyond it are dropped, as a network would, and sent
 again by their owner; who asked for something is told."""
-VIEWS_ENCODED_MAX = 4
-"""A node keeps so many of the views and patches that it told last as bytes: each is told to all members. A view of
-``MEMBERS_MAX`` nodes has 1.3 MiB."""
+VIEWS_ENCODED_MAX = 64
+VIEWS_ENCODED_BYTES_MAX = 4 * MIB
+"""A node keeps so many of the views and patches that it told last as bytes: each is told to all members, and those of
+the last minute to each that returns. A view of ``MEMBERS_MAX`` nodes has 1.3 MiB, and all patches that a node has
+together have no more."""
 LINK_IDLE_SECONDS = 60.0
 """A link over which nothing was sent for so long is closed."""
 NAME_SECONDS = 5.0
 """The node uses the numbers of a host for so long before it looks up its name again, beside the use of them."""
+
+# --- HTTP ------------------------------------------------------------------------------------------------------------
+HTTP_CONNECTIONS_MAX = 64
+"""There are so many connections of HTTP; a further one takes the place of that which has asked nothing for longest, so
+that those that are opened only to be held keep out neither who collects figures nor clients."""
+HTTP_HEADER_BYTES_MAX = 16 * KIB
+"""The first line of a request and its headers have so many bytes."""
+HTTP_REQUESTS_MAX = 10_000
+"""One connection asks so often; then it is closed, as HTTP allows, and whoever asks connects anew."""
+HTTP_TURN_REQUESTS_MAX = 8
+"""So many requests of one connection are answered in a turn of the loop: each takes a tenth of a millisecond."""
+HTTP_IDLE_SECONDS = 150.0
+"""A connection that asks nothing for so long is closed; figures are collected each minute, or more often."""
+FIGURES_SECONDS = 1.0
+"""Figures are made anew after so long at the earliest, however often they are asked for: it takes milliseconds."""
 
 # --- channels of Redis clients ---------------------------------------------------------------------------------------
 CHANNEL_BYTES_MAX = 4 * KIB

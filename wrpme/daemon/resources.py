@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import Counter
 from contextlib import suppress
+
+from msgspec.structs import replace
 
 from wrpme.core.io import ProcessStats
 from wrpme.daemon.limits import DISK_LOOK_SECONDS
@@ -19,7 +22,7 @@ class Machine:
 
     def __init__(self, root: str) -> None:
         self._root = root
-        self._disk = (0, 0)
+        self._disk = ProcessStats()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._work, name="machine", daemon=True)
 
@@ -30,8 +33,7 @@ class Machine:
 
     def stats(self) -> ProcessStats:
         """Returns the memory of this moment, and what the last look at the disk found."""
-        used, free = self._disk
-        return ProcessStats(memory_bytes=memory_bytes(), disk_bytes=used, disk_free_bytes=free)
+        return replace(self._disk, memory_bytes=memory_bytes())
 
     def close(self) -> None:
         """Begins no further look."""
@@ -39,21 +41,28 @@ class Machine:
 
     def _work(self) -> None:
         while not self._closed.is_set():
-            self._disk = (directory_bytes(self._root), free_bytes(self._root) or 0)
+            sizes = directory_sizes(self._root)
+            self._disk = ProcessStats(
+                disk_bytes=sum(sizes.values()),
+                disk_free_bytes=free_bytes(self._root) or 0,
+                table_bytes=sizes[".ldb"] + sizes[".sst"],
+                log_bytes=sizes[".log"],
+            )
             self._closed.wait(DISK_LOOK_SECONDS)
 
 
-def directory_bytes(path: str) -> int:
-    """Returns the sizes of all files in a directory and below; what goes away meanwhile does not count."""
-    total = 0
+def directory_sizes(path: str) -> Counter[str]:
+    """Returns the sizes of all files in a directory and below, by the ending of their names; what goes away meanwhile
+    does not count."""
+    sizes: Counter[str] = Counter()
     with suppress(OSError), os.scandir(path) as entries:
         for entry in entries:
             with suppress(OSError):
                 if entry.is_dir(follow_symlinks=False):
-                    total += directory_bytes(entry.path)
+                    sizes += directory_sizes(entry.path)
                 else:
-                    total += entry.stat(follow_symlinks=False).st_size
-    return total
+                    sizes[os.path.splitext(entry.name)[1]] += entry.stat(follow_symlinks=False).st_size
+    return sizes
 
 
 def free_bytes(directory: str) -> int | None:

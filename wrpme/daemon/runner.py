@@ -31,6 +31,8 @@ from wrpme.daemon.limits import DRAIN_SECONDS, MANY_TURN_BYTES
 from wrpme.daemon.log import Log
 from wrpme.daemon.net.connection import Wire
 from wrpme.daemon.net.followers import Followers
+from wrpme.daemon.net.http.door import Door
+from wrpme.daemon.net.http.told import Source, Teller
 from wrpme.daemon.net.outbox import Large
 from wrpme.daemon.net.peers import Links
 from wrpme.daemon.net.redis.channels import Channels
@@ -40,6 +42,7 @@ from wrpme.daemon.net.redis.session import RedisSession
 from wrpme.daemon.net.server import Server
 from wrpme.daemon.net.watchers import Watched, Watchers
 from wrpme.daemon.storage.writer import Disk, is_expected
+from wrpme.daemon.systemd import Outlook
 from wrpme.daemon.work import Work
 from wrpme.errors import BusyError, DamagedError, DiskFullError, ShortageError, StorageError, UnstableError, WrpmeError
 from wrpme.daemon.limits import COMPUTED_HERE_MEMBERS_MAX
@@ -48,6 +51,7 @@ from wrpme.limits import (
     WALL_CLOCK_SECONDS,
 )  # fmt: skip
 from wrpme.protocol.codec import encode
+from wrpme.protocol.histogram import Latency
 from wrpme.protocol.identities import Published
 from wrpme.protocol.messages import (
     Content, Envelope, Failed, Forward, Forwarded, GetView, Many, Notice, Reply, Request, Results, Text,
@@ -59,7 +63,7 @@ TIMER_SECONDS = 0.001
 STOPPED = "this node has stopped; nothing was changed, try another node"
 
 
-class NodeLike(Watched, Protocol):
+class NodeLike(Watched, Teller, Protocol):
     """:class:`wrpme.core.node.Node`, as far as it is run here."""
 
     wake_at: float
@@ -80,7 +84,7 @@ class Runner:
     ``clock`` gives seconds that only grow, also while the machine sleeps; ``wall`` gives seconds since 1970. With
     ``sync`` off the disk is waited for only where the node insists. ``adopted`` is called after each new view.
     ``process`` is what the node reads of the process, and is kept up to date here. ``disrupted`` see
-    :class:`wrpme.daemon.clock.Clock`, which all here read the time from.
+    :class:`wrpme.daemon.clock.Clock`, which all here read the time from. ``outlook`` tells whether the node serves.
     ``finished`` gets the effect that ends it all; ``trouble`` is then the failure of the disk that ended it, where it
     is one that the process can do something about.
     """
@@ -100,6 +104,7 @@ class Runner:
         process: Process,
         disrupted: Callable[[], bytes] | None = None,
         redis_options: Options = NO_OPTIONS,
+        outlook: Outlook = lambda: (True, "this node serves"),
     ) -> None:
         self._jumped: float | None = None
         self._wires: dict[int, Wire] = {}
@@ -111,9 +116,22 @@ class Runner:
         self.finished: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
         numbers = itertools.count(1)
         self._channels = Channels(self)
-        redis = partial(RedisSession, channels=self._channels, figures=Figures(), options=redis_options)
-        self.server = Server(self, numbers, clients_max, sessions_max, redis)
+        commands, self._lag = Figures(), Latency()
+        redis = partial(RedisSession, channels=self._channels, figures=commands, options=redis_options)
+        self.server = Server(self, numbers, clients_max, sessions_max, redis, lambda session: self._door.admit(session))
         self.links = Links(self, numbers)
+        source = Source(
+            clock=self.clock,
+            outlook=outlook,
+            node=node,
+            process=process,
+            server=self.server,
+            links=self.links,
+            channels=self._channels,
+            commands=commands,
+            lag=self._lag,
+        )
+        self._door = Door(self.server, source)
         self.trouble: DiskFullError | ShortageError | DamagedError | None = None
         self._adopted = adopted
         self._node = node
@@ -259,7 +277,7 @@ class Runner:
         after = self.clock()
         if after > until or self._jumped is not None:  # only a lease that holds now held while they were read
             return [], after
-        self._fast_path.answered(len(found), after - now)
+        self._fast_path.answered(found, after - now)
         self.flush_soon()
         return found, after
 
@@ -405,7 +423,12 @@ class Runner:
         if now >= self._alarm_at:  # the machine slept, and the loop's clock did not count that
             self._alarm_at = -inf
             self._set_alarm()
-        self._loop.call_later(WALL_CLOCK_SECONDS, self._tick)
+        due = self._loop.time() + WALL_CLOCK_SECONDS
+        self._loop.call_at(due, self._tick_again, due)
+
+    def _tick_again(self, due: float) -> None:
+        self._lag.add(self._loop.time() - due)
+        self._tick()
 
     # --- effects -------------------------------------------------------------------------------------------------
 

@@ -312,8 +312,9 @@ class Supervisor:
             self._manager.adopted()
 
         disk = DirectDisk(store) if isinstance(store, MemoryStore) else ThreadDisk(store)
-        runner = self._make_runner(node, process, disk, adopted)
-        gate = self._admit(runner, systemd.outlook(node))
+        outlook = systemd.outlook(node)
+        runner = self._make_runner(node, process, disk, adopted, outlook)
+        gate = self._admit(runner, outlook)
         end = await runner.finished
         at_rest = await self._dismiss(runner, gate)
         return end, at_rest, runner.trouble
@@ -333,7 +334,9 @@ class Supervisor:
             former=opened.former,
         )
 
-    def _make_runner(self, node: NodeLike, process: Process, disk: Disk, adopted: Callable[[], None]) -> Runner:
+    def _make_runner(
+        self, node: NodeLike, process: Process, disk: Disk, adopted: Callable[[], None], outlook: Outlook
+    ) -> Runner:
         return Runner(
             node=node,
             disk=disk,
@@ -352,6 +355,7 @@ class Supervisor:
                 transient=self._config.transient,
                 port=self._config.address.port,
             ),
+            outlook=outlook,
         )
 
     def _admit(self, runner: Runner, outlook: Outlook) -> Gate:
@@ -391,14 +395,14 @@ class Supervisor:
         if sentence is None:
             return Exit(0)
         self._log.say("error", sentence)
-        runner = self._make_runner(
-            UnavailableNode(sentence, type(lack).code),
-            Process(self._machine.stats),
-            DirectDisk(MemoryStore()),
-            lambda: None,
-        )
+        node, disk = UnavailableNode(sentence, type(lack).code), DirectDisk(MemoryStore())
+
+        def outlook() -> tuple[bool, str]:
+            return False, sentence
+
+        runner = self._make_runner(node, Process(self._machine.stats), disk, lambda: None, outlook)
         opening = asyncio.ensure_future(self._open_when_it_can_be())
-        gate = self._admit(runner, lambda: (False, sentence))
+        gate = self._admit(runner, outlook)
         try:
             either: set[asyncio.Future[Any]] = {opening, runner.finished}
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)

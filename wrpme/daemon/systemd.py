@@ -127,7 +127,7 @@ def outlook(node: Node) -> Outlook:
             condition = health.condition(view)
             known = view, f"{condition.word}: {condition.sentence}"
         if loss := life.lasting_loss():
-            return True, f"no change of the hive can be decided: {loss}"
+            return node.serves_something(), f"no change of the hive can be decided: {loss}"
         return True, f"leaving the hive for good; {known[1]}" if life.leaving else known[1]
 
     return look

@@ -7,6 +7,7 @@ longer counts in the first or the last one.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import accumulate
 from math import frexp
 
 PARTS = 8
@@ -14,6 +15,8 @@ PARTS = 8
 BUCKETS = 30 * PARTS
 _END = 2.0**30
 """Microseconds beyond the last bucket."""
+Pairs = tuple[tuple[int, int], ...]
+"""Buckets and their counts, without the empty ones."""
 
 
 def bucket_of(seconds: float) -> int:
@@ -52,6 +55,26 @@ def quantile(counts: Iterable[tuple[int, int]], q: float) -> float | None:
     return middle(ordered[-1][0]) if ordered else None
 
 
+def merged(histograms: Iterable[Pairs]) -> Pairs:
+    """All of these as one."""
+    counts = [0] * BUCKETS
+    for pairs in histograms:
+        for bucket, count in pairs:
+            counts[bucket] += count
+    return tuple((bucket, count) for bucket, count in enumerate(counts) if count)
+
+
+def upto(pairs: Pairs, first: int, last: int) -> tuple[list[tuple[float, int]], float]:
+    """How many took at most 2**n microseconds, for each n from ``first`` to ``last``: pairs of these times in
+    seconds and a count; and about how many seconds all took together, see :func:`middle`."""
+    counts = [0] * BUCKETS
+    for bucket, count in pairs:
+        counts[bucket] = count
+    sums = [0, *accumulate(counts)]
+    steps = [(2.0**n / 1e6, sums[n * PARTS]) for n in range(first, last + 1)]
+    return steps, sum(middle(bucket) * count for bucket, count in pairs)
+
+
 class Latency:
     """The counts of one node since its start."""
 
@@ -66,6 +89,10 @@ class Latency:
             self._last, self._bucket = seconds, bucket_of(seconds)
         self._counts[self._bucket] += count
 
-    def pairs(self) -> tuple[tuple[int, int], ...]:
+    def count(self) -> int:
+        """How many there were."""
+        return sum(self._counts)
+
+    def pairs(self) -> Pairs:
         """Buckets and their counts, without the empty ones."""
         return tuple((bucket, count) for bucket, count in enumerate(self._counts) if count)

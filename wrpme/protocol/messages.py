@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from wrpme.protocol.events import ClusterEvent
 from wrpme.protocol.identities import GetHive, Here, Published, Refused, Where
+from wrpme.protocol.snapshots import SNAPSHOT_REQUESTS, Snapshot, SnapshotPart, SnapshotRequest
 from wrpme.protocol.view import Ballot, Change, Choice, NodeId, Proposal, View
 
 # --- requests ----------------------------------------------------------------------------------------------------
@@ -394,7 +395,8 @@ class Transaction(Struct, frozen=True, array_like=True, tag=53):
 
 
 NodeRequest = Union[
-    PrefixScan, Count, RemoveAll, GetStatus, GetConfig, StopNode, LeaveNode, VerifyArc, GetHoldings, Many
+    PrefixScan, Count, RemoveAll, GetStatus, GetConfig, StopNode, LeaveNode, VerifyArc, GetHoldings, Many,
+    SnapshotRequest,
 ]  # fmt: skip
 FollowRequest = Union[Follow, Unfollow, ConfirmFollow]
 Request = Union[
@@ -403,7 +405,7 @@ Request = Union[
 ]  # fmt: skip
 READS = (
     Get, GetExpiry, GetRange, Exists, PrefixScan, RingScan, Count, GetStatus, GetConfig, GetView, VerifyArc, Watch,
-    GetLog, GetHoldings, GetHive, Follow, Unfollow, ConfirmFollow, IfVersion, IfContent,
+    GetLog, GetHoldings, GetHive, Follow, Unfollow, ConfirmFollow, IfVersion, IfContent, *SNAPSHOT_REQUESTS,
 )  # fmt: skip
 """Requests that change nothing."""
 
@@ -561,7 +563,7 @@ class FollowEnded(Struct, frozen=True, array_like=True, tag=82, gc=False):
 
 
 FollowReply = Union[Following, Changes, FollowEnded]
-Reply = Union[EntryReply, Results, Aliases, ViewIs, Text, Notice, Told, Holdings, FollowReply]
+Reply = Union[EntryReply, Results, Aliases, ViewIs, Text, Notice, Told, Holdings, FollowReply, Snapshot, SnapshotPart]
 
 # --- between nodes -----------------------------------------------------------------------------------------------
 

@@ -38,7 +38,11 @@ class Kind(Enum):
     VERSION = "a whole number, as get_version prints it; 0 = there is no such entry"
     ADDRESS = "HOST:PORT of a node, as hive_status shows it"
     COMMAND = "one of the commands"
-    REDIS = "redis://[USER:PASSWORD@]HOST[:PORT][/DB]; what is no letter or digit in a password is written %NN"
+    SOURCE = (
+        "a file as hive_export writes it, - for standard input, or redis://[USER:PASSWORD@]HOST[:PORT][/DB]; what is "
+        "no letter or digit in a password is written %NN"
+    )
+    FILE = "the name of a file, or - for standard output or input"
     WORDS = "words as a shell takes them: quotes keep spaces"
 
 
@@ -111,10 +115,15 @@ class Command(Struct, frozen=True):
     prefix: bytes = b""
     count_max: int | None = None
     address: str = ""
-    redis: RedisUrl | None = None
+    source: RedisUrl | str = ""
+    file: str = ""
     topic: str = ""
     yes: bool = False
     force: bool = False
+    check: bool = False
+    csv: bool = False
+    replace: bool = False
+    keep: bool = False
     json: bool = False
     each: bool = False
     contents: bool = False
@@ -439,13 +448,40 @@ COMMANDS: tuple[Spec, ...] = (
     Spec(
         "hive_import",
         (
-            Parameter("redis://HOST:PORT", Kind.REDIS, "redis"),
+            Parameter("SOURCE", Kind.SOURCE, "source"),
             Parameter("PREFIX", Kind.PREFIX, "prefix", optional=True),
         ),
-        "writes the strings of a Redis into the hive, with their life spans",
-        "Those whose keys begin with PREFIX; entries of the same alias are replaced. Keys of other types are left out "
-        "and told, and as a single command it ends with 1 then. Given again, it begins anew.",
+        "writes entries of a file of hive_export, or the strings of a Redis, into the hive",
+        "Those that begin with PREFIX, with their life spans. SOURCE is a file of JSON or CSV, for which a hive with "
+        "entries needs --keep or --replace; or redis://HOST:PORT, whose strings replace entries of the same alias. "
+        "Keys of other types are left out and told, and as a single command it ends with 1 then. Given again, it "
+        "begins anew.",
+        ("backup",),
         changes=True,
+    ),
+    Spec(
+        "hive_backup",
+        (Parameter("FILE", Kind.FILE, "file"),),
+        "saves all entries of the hive to a file, while it is used",
+        "Each part of the ring as of one moment; - is standard output. A file of that name is replaced only by a whole "
+        "backup. With --check it looks at a file.",
+        ("backup", "unavailable"),
+    ),
+    Spec(
+        "hive_restore",
+        (Parameter("FILE", Kind.FILE, "file"),),
+        "writes the entries of a backup into the hive, and compares them",
+        "Of any size, at any addresses. A hive that has entries needs --keep or --replace. It may be given again, and "
+        "ends with 1 if an entry is not as in the file.",
+        ("backup", "unavailable"),
+        changes=True,
+    ),
+    Spec(
+        "hive_export",
+        (Parameter("FILE", Kind.FILE, "file"),),
+        "writes all entries of the hive as lines of JSON, for other programs",
+        "Or of CSV. Each part of the ring as of one moment; - is standard output. hive_import reads it.",
+        ("backup", "unavailable"),
     ),
     Spec("verify", (), "compares all copies of all entries, and says which differ", "", ("differs", "unavailable")),
     Spec(
@@ -488,7 +524,7 @@ COMMANDS: tuple[Spec, ...] = (
     _remote(
         "hive_destroy",
         "FILE",
-        "removes all nodes of a topology file, with their data, and all that was made for them",
+        "removes all nodes of a topology file, their data, and all that was made for them",
         "Says what will be gone, and asks for the word yes first, unless --yes is given.",
         changes=True,
     ),

@@ -12,7 +12,7 @@ from wrpme.errors import UsageError, WrpmeError
 from wrpme.protocol.address import listed
 from wrpme.protocol.quoting import bytes_of, shown
 from wrpme.protocol.stats import condition_of
-from wrpme.protocol.view_json import topology
+from wrpme.client.watch.view_json import topology
 from wrpme.shell import format
 from wrpme.shell.commands import Command, help_text
 from wrpme.version import VERSION
@@ -153,7 +153,7 @@ async def _carry_out_on_hive(client: Client, command: Command) -> Answer:
             return Answer(text=await client.recover())
         case "verify":
             return Answer(text=format.verified_text(await client.verify()))
-        case "watch" | "follow" | "scan" | "batch" | "hive_import":
+        case "watch" | "follow" | "scan" | "batch" | "hive_import" | "hive_backup" | "hive_restore" | "hive_export":
             raise UsageError(f"{command.name} is more than one question to the hive: it needs the shell of wrpmesh")
         case "help":
             return Answer(text=help_text(command.topic))

@@ -32,3 +32,10 @@ IMPORT_WRITES_MAX = 5
 IMPORT_CONNECT_SECONDS_MAX = 5.0
 IMPORT_SILENT_SECONDS_MAX = 60.0
 """A Redis that has given no answer for so long is given up; one value may be 64 MiB, over a slow line."""
+BACKUP_WAITING_BYTES_MAX = 4 * MIB
+"""So much of a backup waits to be written to its file."""
+RESTORE_GROUP_ENTRIES_MAX = 1000
+RESTORE_GROUP_BYTES_MAX = 4 * MIB
+"""So many entries of a backup, or one that is larger, are written to the hive together,"""
+RESTORE_GROUPS_AT_A_TIME = 4
+"""and so many of these groups at a time."""

@@ -183,8 +183,10 @@ def _value(parameter: Parameter, word: str) -> object:
     if kind is Kind.ADDRESS:
         addresses.parse(word)
         return word
-    if kind is Kind.REDIS:
-        return redis_url.parse(word)
+    if kind is Kind.SOURCE:
+        return redis_url.parse(word) if "://" in word else word
+    if kind is Kind.FILE:
+        return word
     if kind is Kind.COMMAND:
         return spec_of(word).name
     return _number(parameter, word)

@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractContextManager, aclosing, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from msgspec.structs import replace
+
 from wrpme import errors
 from wrpme.protocol.quoting import bytes_of, shown
 from wrpme.shell.batch import END, SIGN, Collected, GivenUp
@@ -181,7 +183,7 @@ class Shell:
     def _tell_interrupted(self, command: Command, answered: bool) -> None:
         if answered:
             self._console.note(f"{command.name} was carried out; the rest of what it prints was dropped")
-        elif command.spec.remote or command.name == "hive_import":
+        elif command.spec.remote or command.name in ("hive_import", "hive_restore"):
             rest = "what is half done is finished when the command is given again"
             self._fail(errors.IndeterminateError(f"{command.name} was interrupted; {rest}"))
         else:
@@ -196,7 +198,9 @@ class Shell:
         if command.name == "scan":
             return await self._scan(command)
         if command.name == "hive_import":
-            return await self._import(command)
+            return await (self._backup(command) if isinstance(command.source, str) else self._import(command))
+        if command.name in ("hive_backup", "hive_restore", "hive_export"):
+            return await self._backup(command)
         if command.name == "batch":
             return await (await self._collected(command)).commit()
         return await (self._on_machines(command) if command.spec.remote else carry_out(self._client, command))
@@ -228,8 +232,8 @@ class Shell:
         except ImportError as error:
             raise errors.UsageError(f"{command.name} needs {lacking(error, 'wrpme[redis]')}") from None
 
-        assert command.redis is not None, "the command needs it"
-        source, reporter = command.redis, self._console.reporter(self._prompt.confirmation)
+        assert not isinstance(command.source, str), "a file is read elsewhere"
+        source, reporter = command.source, self._console.reporter(self._prompt.confirmation)
         try:
             told = await imported(self._client, source, command.prefix, lambda text: reporter.step(str(source), text))
         finally:
@@ -237,6 +241,45 @@ class Shell:
         for sentence in told.sentences:
             self._console.note(sentence)
         return Answer(text=json_text(told.json) if command.json else told.text, code=int(not told.is_complete))
+
+    async def _backup(self, command: Command) -> Answer:
+        """Saves the hive to a file, or brings one back; as a backup, or as text."""
+        import asyncio
+
+        from wrpme.shell.backups.restore import restored
+        from wrpme.shell.backups.save import STANDARD, backed_up, checked
+        from wrpme.shell.backups.text import exported
+
+        if isinstance(command.source, str) and command.source:
+            command = replace(command, file=command.source)
+        file, reporter = command.file, self._console.reporter(self._prompt.confirmation)
+
+        def progress(text: str) -> None:
+            reporter.step(file, text)
+
+        loop = asyncio.get_running_loop()
+
+        def told_elsewhere(text: str) -> None:
+            loop.call_soon_threadsafe(progress, text)
+
+        try:
+            if command.name in ("hive_restore", "hive_import"):
+                told = await restored(self._client, command, progress, told_elsewhere)
+                return Answer(text=json_text(told.json) if command.json else told.text, code=int(told.differing > 0))
+            if command.name == "hive_export":
+                counts, text = await exported(self._client, file, command.csv, progress)
+            elif command.check:
+                _, counts, text = await asyncio.to_thread(checked, file, told_elsewhere)
+            else:
+                counts, text = await backed_up(self._client, file, progress)
+        finally:
+            reporter.close()
+        if command.json:
+            text = json_text({"entries": counts.entries, "bytes": counts.size_bytes, "sections": counts.sections})
+        if file == STANDARD and not command.check:
+            self._console.note(text)
+            return Answer()
+        return Answer(text=text)
 
     async def _watch(self) -> Answer:
         """Prints each record of a watch when it comes, until the command is interrupted."""

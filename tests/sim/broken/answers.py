@@ -9,14 +9,17 @@ from msgspec.structs import replace
 
 from tests.sim.broken import Broken
 from wrpme.core import router
+from wrpme.core.io import Reader
 from wrpme.core.outbox import Origin
 from wrpme.core.layout import index_range, indexed_expiry
 from wrpme.core.replication.pending import PendingWrites
 from wrpme.core.replication.replica import Replica, Role
 from wrpme.core.replication.scans import Scans
+from wrpme.core.snapshots import Snapshots
 from wrpme.errors import UnstableError
 from wrpme.protocol import ring
 from wrpme.protocol.messages import Count, Number, Reply, RingScan
+from wrpme.protocol.snapshots import OpenSnapshot
 
 _Aliases = Iterator[tuple[bytes, int]]
 
@@ -170,3 +173,60 @@ def lost_forwards_are_repeated() -> Broken:
         honest(self, lost, False)
 
     return router.Router, "_give_up", give_up
+
+
+def snapshots_see_what_is_pending() -> Broken:
+    """A snapshot is told of though writes that it may have seen are not acknowledged."""
+    honest = Snapshots.open
+
+    def open_(self: Snapshots, origin: Origin, request: OpenSnapshot) -> None:
+        waits, self._when_settled = self._when_settled, lambda replicas, then: then(True)
+        try:
+            honest(self, origin, request)
+        finally:
+            self._when_settled = waits
+
+    return Snapshots, "open", open_
+
+
+def snapshots_without_lease() -> Broken:
+    """A snapshot begins though the node may not serve any more."""
+    honest = Snapshots.open
+
+    def open_(self: Snapshots, origin: Origin, request: OpenSnapshot) -> None:
+        table = self._table
+        ending = table.ending
+
+        def unleased(end: int) -> Any:
+            replica = ending(end)
+            return _Unleased(replica) if replica is not None and replica.role is Role.OWNER else replica
+
+        vars(table)["ending"] = unleased
+        try:
+            honest(self, origin, request)
+        finally:
+            del vars(table)["ending"]
+
+    return Snapshots, "open", open_
+
+
+def snapshots_change() -> Broken:
+    """A snapshot has what is there when its pages are read."""
+    honest = Snapshots.open
+
+    def open_(self: Snapshots, origin: Origin, request: OpenSnapshot) -> None:
+        honest(self, origin, request)
+        if kept := self._kept.get(self._number):
+            kept._reader = _Present(self._context.reader)
+
+    return Snapshots, "open", open_
+
+
+class _Present:
+    """A snapshot that is none."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.scan = reader.scan
+
+    def close(self) -> None:
+        """Nothing is kept."""

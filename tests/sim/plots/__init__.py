@@ -86,6 +86,7 @@ PLOTS: dict[str, dict[str, Any]] = {
         bounds={"WIPE_ENTRIES_MAX": 1, "COPY_RANGE_ENTRIES_MAX": 1, "COPY_WINDOW_RANGES": 30},
     ),
     "given_up": staged(operators.given_up, late=1),
+    "given_up_while_one_returns": staged(operators.given_up_while_one_returns, nodes=5, late=1, replication=5),
     "reached_by_the_operator": staged(operators.reached_by_the_operator, replication=2),
     "all_expire": staged(operators.all_expire),
     "wrong_clock": staged(operators.wrong_clock),

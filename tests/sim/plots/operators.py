@@ -37,6 +37,40 @@ def given_up(s: Stage) -> None:
     s.read(*s.run.workload.aliases)
 
 
+def given_up_while_one_returns(s: Stage) -> None:
+    """Of five nodes three are gone for ever, the last holder of all among them. Of the two that are left one has all
+    that was ever written, and has just started again: without a quorum it can't be taken back. The other one has
+    joined, and has received nothing; there an operator recovers."""
+    all_written(s)
+    keeper, again, *rest = s.random.sample(s.others(), 4)
+    s.lose_between(s.machines, s.machines, Streams)
+    here = newly_joined(s)
+    s.until(lambda: here.identity in s.view().voters)
+    for machine in (again, *rest):
+        machine.crash()
+        s.wait(0.05)
+        machine.start()
+        s.until(lambda machine=machine: machine.node is not None and machine.node.context.lives)  # type: ignore[misc]
+    s.until(lambda: all(arc.holders == (keeper.identity,) for arc in s.view().arcs))
+    s.wait(3.0)
+    for machine in (keeper, *rest):
+        machine.crash(power=True)
+        machine.away = True
+        s.faults.disasters.lose_for_ever(machine)
+    again.crash()
+    again.start()
+    s.until(lambda: here.node is not None and here.node.lifecycle.quorum(), 20.0)
+    s.wait(5.0)
+    view, operator = s.view(), s.world.operator
+    operator._ask_holdings(view, partial(operator._recover_now, here, here.life, view))
+    s.until(lambda: s.view().generation > view.generation, 5.0)
+    s.until(lambda: all(member.state is State.UP for member in s.view().members), 20.0)
+    if s.world.checks.lossy:
+        raise Missed
+    s.wait(2.0)
+    s.read(*s.run.workload.aliases)
+
+
 def wrong_clock(s: Stage) -> None:
     """A wall clock is wrong, and right again: a node tells which."""
     all_written(s)

@@ -85,8 +85,10 @@ def needs(target: Target) -> tuple[Need, ...]:
             return f"{name}{found.specifier}" if found else name
 
     return (
+        Need("h11", requirement("h11")),
         Need("msgspec", requirement("msgspec")),
         Need(plyvel, requirement(plyvel)),
+        Need("prometheus-client", requirement("prometheus-client")),
         Need("uvloop", requirement("uvloop"), optional=True),
     )
 

@@ -17,7 +17,7 @@ from wrpme.errors import ProtocolError
 from wrpme.protocol.events import UNENDED, ClusterEvent
 from wrpme.protocol.stats import NodeStats
 from wrpme.protocol.view import View
-from wrpme.protocol.view_json import Topology, topology, view_in
+from wrpme.client.watch.view_json import Topology, topology, view_in
 
 
 class ViewSeen(Struct, frozen=True, tag="view", tag_field="saw"):

@@ -11,6 +11,7 @@ from wrpme.core.limits import (
     HEARTBEAT_SECONDS, DISK_LATELY_SECONDS, DISK_SLOW_BATCHES, DISK_SLOW_SECONDS, STREAM_BYTES_PER_SECOND_MIN,
 )  # fmt: skip
 from wrpme.limits import LEASE_SECONDS
+from wrpme.protocol.histogram import Latency
 
 _STEP_SECONDS_MAX = 1.5 * HEARTBEAT_SECONDS
 
@@ -44,6 +45,8 @@ class DiskPace:
         self._looked = 0.0
         self._waited = 0.0
         self._lately: deque[_Second] = deque()
+        self.batches = Latency()
+        """How long each took."""
 
     def begin(self, operations: Sequence[Operation], now: float) -> None:
         """A batch leaves for the disk."""
@@ -54,6 +57,7 @@ class DiskPace:
         if self._operations is None:
             return
         seconds = self.look(now)
+        self.batches.add(seconds)
         number = int(now)
         lately = self._lately
         if not lately or lately[-1].number != number:

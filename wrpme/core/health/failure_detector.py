@@ -11,7 +11,7 @@ heartbeats would keep whoever hears them from everything else.
 from __future__ import annotations
 
 from collections.abc import Iterable, Set
-from math import ceil, inf, nextafter
+from math import inf, nextafter
 
 from wrpme.core.limits import (
     FAR_SECONDS_PER_MEMBER, HEARTBEAT_SECONDS, NEAR_MEMBERS_MAX, PROMISE_SECONDS, SILENCE_SECONDS,
@@ -45,8 +45,8 @@ class HeartbeatLeases:
         self.far: list[NodeId] = []
         self._is_far: frozenset[NodeId] = frozenset()
         self._pace = 0.0
-        self._far_count = 0
-        """So many of those that are far hear a heartbeat together."""
+        self._far_at = -inf
+        """Up to then those that are far have had theirs; at first one is due at once."""
         self._turn = turn
         """Whose turn it is: other nodes begin with others."""
         self.due = now
@@ -59,7 +59,6 @@ class HeartbeatLeases:
         self._is_far = frozenset(far).difference(self.neighbours)
         self.far = sorted(self._is_far)
         self._pace = max(HEARTBEAT_SECONDS, members * FAR_SECONDS_PER_MEMBER)
-        self._far_count = ceil(len(self.far) * HEARTBEAT_SECONDS / self._pace)
         watched = {*self.neighbours, *self.far}
         for node in watched:
             self._heard.setdefault(node, now)
@@ -89,11 +88,18 @@ class HeartbeatLeases:
             return []
         self.due = now + HEARTBEAT_SECONDS
         self._promises = {node: until for node, until in self._promises.items() if until > now}
-        if not self.far:
-            return self.neighbours
+        return [*self.neighbours, *self._far_heartbeat(now)] if self.far else self.neighbours
+
+    def _far_heartbeat(self, now: float) -> list[NodeId]:
+        """As many of those that are far as time has passed for, in turn: however often the neighbours hear one, each of
+        them hears one in each pace."""
+        each = self._pace / len(self.far)
+        self._far_at = max(self._far_at, now - each - HEARTBEAT_SECONDS)  # what was not sent in time is over
+        count = min(len(self.far), int((now - self._far_at) / each))
+        self._far_at += count * each
         begin = self._turn % len(self.far)
-        self._turn = begin + self._far_count
-        return [*self.neighbours, *(self.far + self.far)[begin : begin + self._far_count]]
+        self._turn = begin + count
+        return (self.far + self.far)[begin : begin + count]
 
     def acknowledged(self, node: NodeId, sent: float, now: float) -> None:
         """``node`` has acknowledged the heartbeat that left at ``sent``: the lease runs from its sending."""

@@ -178,9 +178,13 @@ class ViewSync:
     def tell_all(self, before: View | None, view: View) -> None:
         """To all members, and to those who are none any more."""
         context = self.context
+        listening = view_index.live(before) if before is not None else frozenset()
         for member in view.members:
             if member.id != context.me:
-                self.tell(member.id, context.known_epochs[member.id])
+                # What it was told before is on its way, and is not said again with each further view: whoever is slow
+                # would be given the more to read the slower it is. One that lacks it asks.
+                told = self._told.get(member.id, (0, None))[0] if member.id in listening else 0
+                self.tell(member.id, max(context.known_epochs[member.id], told))
         for node in self.patch.left if before is not None and self.patch is not None else ():
             former = view_index.member(before, node) if before is not None else None
             if former is not None and node != context.me:

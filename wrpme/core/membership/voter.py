@@ -63,6 +63,8 @@ class Voter:
         """When to look again."""
         self._requests: dict[Change, float] = {}
         """When each was asked for; the last word of each node that wants to join or return is in a place of its own."""
+        self._stops: dict[Change, float] = {}
+        """The same of deaths that the node itself told of."""
         self._suspects: dict[Change, float] = {}
         """Deaths that are sure enough now, and since when; not of whoever is heard again, nor while this node is late
         itself."""
@@ -107,9 +109,11 @@ class Voter:
             self._note_last_word(self._joins, change)
         elif isinstance(change, Back):
             self._note_last_word(self._backs, change)
-        elif len(self._requests) < CHANGE_REQUESTS_MAX and change not in self._requests:
-            self._requests[change] = self.context.now
-            self._unchecked[change] = None
+        else:
+            requests = self._stops if isinstance(change, Down) else self._requests
+            if len(requests) < CHANGE_REQUESTS_MAX and change not in requests:
+                requests[change] = self.context.now
+                self._unchecked[change] = None
 
     def _note_last_word(self, words: dict[NodeId, tuple[Moving, float]], change: Moving) -> None:
         """In the place of what the node said before, in this life or a former one."""
@@ -127,7 +131,7 @@ class Voter:
     @property
     def waiting(self) -> int:
         """How many changes were asked for and are neither decided nor void."""
-        return len(self._requests) + len(self._joins) + len(self._backs)
+        return len(self._requests) + len(self._stops) + len(self._joins) + len(self._backs)
 
     def joining(self) -> set[NodeId]:
         """Nodes that wait to become members."""
@@ -244,7 +248,7 @@ class Voter:
         if view is None or not self.is_voter:
             return
         self._consider(view)
-        if self._requests or self._joins or self._backs or self._failure_reports or self._proposer or self._undecided():
+        if self.waiting or self._failure_reports or self._proposer or self._undecided():
             self.due = min(self.due, now + TICK_SECONDS)
 
     def _consider(self, view: View) -> None:
@@ -281,25 +285,33 @@ class Voter:
         """What goes into the next view, if it is this voter's time for anything; what is void is dropped."""
         delay = self._patience(view) * self._rank(view)
         self._drop_void(view)
-        wanted = {**self._requests, **self._suspects}
-        ripe = [change for change, since in wanted.items() if self._is_ripe(since, delay + _gathering(change))]
-        if any(_gathering(change) for change in ripe):
-            ripe += [change for change in self._requests if _gathering(change) and change not in ripe]
+        if not self._is_ripe(-inf, delay) or not (self._has_gap() or self._stops or self._suspects or self._backs):
+            return []
+        ripe = self._ripe_requests(delay)
         backs = [back for back, since in self._backs.values() if self._is_ripe(since, delay)]
         going = self._with_returns(view, ripe, backs) if backs else ripe
         if self._has_gap():
             return going + self._first_joins(view, delay, MOVES_PER_VIEW_MAX - sum(isinstance(c, Back) for c in going))
         return going if any(isinstance(change, URGENT) for change in going) else []
 
+    def _ripe_requests(self, delay: float) -> list[Change]:
+        """Of all that waits, and wants neither to join nor to return, that whose time it is."""
+        wanted = {**self._requests, **self._stops, **self._suspects}
+        ripe = [change for change, since in wanted.items() if self._is_ripe(since, delay + _gathering(change))]
+        if any(_gathering(change) for change in ripe):
+            ripe += [change for change in self._stops if _gathering(change) and change not in ripe]
+        return ripe
+
     def _drop_void(self, view: View) -> None:
         """Each change is checked when it has come, and again with each view, which may have made it void."""
         unchecked, self._unchecked = self._unchecked, {}
         if self._checked is not view:
             self._checked = view
-            unchecked = dict.fromkeys([*self._requests, *(back for back, _ in self._backs.values())])
+            unchecked = dict.fromkeys([*self._requests, *self._stops, *(back for back, _ in self._backs.values())])
         for change in unchecked:
             if not views.fits(view, change):
                 self._requests.pop(change, None)
+                self._stops.pop(change, None)
                 if isinstance(change, Back) and self._backs.get(change.node, (None, 0.0))[0] == change:
                     del self._backs[change.node]
 
@@ -517,6 +529,7 @@ class Voter:
         self._suspects.clear()
         if not self.is_voter:
             self._requests.clear()
+            self._stops.clear()
             self._joins.clear()
             self._backs.clear()
             self._unchecked.clear()

@@ -29,7 +29,7 @@ from wrpme.core.replication.key_order import Order
 from wrpme.core.stats.slot_counts import size_of
 from wrpme.core.limits import COPY_RANGE_BYTES_MAX, COPY_RANGE_ENTRIES_MAX, STREAM_BYTES_USUAL
 from wrpme.errors import WrpmeError
-from wrpme.protocol.messages import Failed, Pair, Reply
+from wrpme.protocol.messages import Failed, Pair, Reply, Update
 
 
 class Burst:
@@ -49,9 +49,10 @@ class Burst:
 class Pending(Struct, eq=False):
     """A write that is not acknowledged by all, or not on disk yet. ``batch`` is that of the disk, ``serial`` its place
     among all that this node made or received, ``held_bytes`` what it keeps in memory, ``number`` its place among the
-    owner's writes, ``since`` when whoever waits for the ``reply`` asked. It ``closes`` what is never divided: it is a
-    write by itself, or the last one of a transaction. It may be the removal of what had expired (``by_clock``).
-    ``waiters`` are called with True once it is acknowledged, with False where nobody here will ever know."""
+    owner's writes, ``since`` when whoever waits for the ``reply`` asked, for which ``kind`` of request. It ``closes``
+    what is never divided: it is a write by itself, or the last one of a transaction. It may be the removal of what had
+    expired (``by_clock``). ``waiters`` are called with True once it is acknowledged, with False where nobody here will
+    ever know."""
 
     key: bytes
     value: bytes
@@ -63,6 +64,7 @@ class Pending(Struct, eq=False):
     closes: bool = True
     origin: Origin | Burst | None = None
     reply: Reply | None = None
+    kind: type[Any] = Update
     since: float = 0.0
     waiters: list[Callable[[bool], None]] | None = None
     _content: bytes | None = None
@@ -202,14 +204,14 @@ class PendingWrites:
         if error is not None:
             reply = Failed(reply.id, error.code, error.sentence)
         if type(origin) is not Burst:
-            context.responses.answered(origin, context.now - pending.since)  # type: ignore[arg-type]
+            context.responses.answered(origin, pending.kind, context.now - pending.since, reply)  # type: ignore[arg-type]
             context.outbox.reply(origin, reply)  # type: ignore[arg-type]
             return
         if error is not None:
             origin.failed.append(reply)  # type: ignore[arg-type]
         origin.left -= 1
         if not origin.left:
-            context.responses.latency.add(context.now - origin.since, origin.count)
+            context.responses.burst(Update, context.now - origin.since, origin.count, origin.failed)
             context.outbox.effects.append(BurstDone(origin.session, origin.number, tuple(origin.failed)))
 
     def drop_overlay(self, pending: Pending) -> None:

@@ -20,11 +20,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from enum import Enum
 from math import inf
+from typing import Any
 
 from msgspec.structs import replace
 
 from wrpme.core.context import NodeContext
-from wrpme.core.outbox import Origin, Part
+from wrpme.core.outbox import NO_ROOM, Origin, Part
 from wrpme.core.layout import (
     NO_EXPIRY, REMOVED, VERSION_BYTES, Version, expiry_in, hash_in, removal, value_of, version_bytes, version_in,
 )  # fmt: skip
@@ -42,7 +43,7 @@ from wrpme.core.limits import (
 from wrpme.protocol import ring
 from wrpme.protocol.address import listed
 from wrpme.protocol.messages import (
-    Committed, Content, Done, EntryRequest, Get, GetSuffix, Reply, Results, Stream, Suffix, Transaction,
+    Committed, Content, Done, EntryRequest, Failed, Get, GetSuffix, Reply, Results, Stream, Suffix, Transaction,
 )  # fmt: skip
 from wrpme.protocol.ring import owner_among
 from wrpme.protocol.view import Activated, Arc, NodeId
@@ -121,7 +122,7 @@ class Replica:
         context = self.context
         lease = self.lease_until()
         if context.now >= lease:
-            context.outbox.fail(origin, request.id, self.refusal())
+            context.refuse(origin, request, self.refusal())
             return
         pending = self.writes.overlay.get(key)
         held = pending.value if pending is not None else context.reader.get(key)
@@ -133,7 +134,7 @@ class Replica:
                     held, known = None, False
                 elif expiry <= context.time.early:
                     if not context.clock_is_checked():
-                        context.outbox.fail(origin, request.id, UnstableError(CLOCK))
+                        context.refuse(origin, request, UnstableError(CLOCK))
                         return
                     self.expire(key, held)
                     pending, held, known = self.writes.overlay[key], None, False
@@ -147,22 +148,29 @@ class Replica:
         size = len(answer.content) if type(answer) is Content else 0
         is_bounded = size > ANSWER_BYTES_USUAL or type(origin) is Part
         if is_bounded and not context.outbox.has_room(origin, size):
+            context.responses.failed(origin, type(request), BusyError.code)
             context.outbox.no_room(origin, request.id, size)
         elif type(outcome) is Write:
             if context.disk.hung:
-                context.outbox.fail(origin, request.id, self.refusal())
+                context.refuse(origin, request, self.refusal())
                 return
             if self._is_full():
-                context.outbox.fail(origin, request.id, BusyError(BUSY))
+                context.refuse(origin, request, BusyError(BUSY))
                 return
             reply = outcome.reply
             if is_versioned(request):
                 reply = Done(request.id, version_bytes(self.next_version(1)))
-            self._write(origin, reply, key, outcome.content, outcome.expiry, held if known else None)
+            written = self._write(key, outcome.content, outcome.expiry, held if known else None)
+            self._await(written, origin, type(request), reply)
+            if type(reply) is Content:
+                written.held_bytes += len(reply.content)
+                self.writes.hold(len(reply.content))
         elif pending is None:
+            if type(outcome) is Failed:
+                context.responses.failed(origin, type(request), outcome.code)
             context.outbox.reply(origin, outcome, lease)  # type: ignore[arg-type]
         else:
-            self.when_acknowledged(pending, self._later(origin, outcome))  # type: ignore[arg-type]
+            self.when_acknowledged(pending, self._later(origin, type(request), outcome))  # type: ignore[arg-type]
 
     def update(self, key: bytes, content: bytes, origin: Burst, reply: Done) -> bool:
         """Carries out an update without a life span, as :meth:`execute` does; whoever calls has looked at the lease and
@@ -190,20 +198,25 @@ class Replica:
             pending.waiters = []
         pending.waiters.append(then)
 
-    def _later(self, origin: Origin, reply: Reply) -> Callable[[bool], None]:
+    def _later(self, origin: Origin, kind: type[Any], reply: Reply) -> Callable[[bool], None]:
         since = self.context.now
-        self.context.responses.put_off(origin)
+        self.context.responses.put_off(origin, kind)
 
         def answer(acknowledged: bool) -> None:
-            self.context.responses.answered(origin, self.context.now - since)
             # The room of a part was taken when it was read.
             size = len(reply.content) if type(reply) is Content and type(origin) is not Part else 0
-            if acknowledged and size and not self.context.outbox.has_room(origin, size):
-                self.context.outbox.no_room(origin, reply.id, size)
-            elif acknowledged:
-                self.context.outbox.reply(origin, reply, self.lease_until())
+            context, given = self.context, reply
+            has_room = not size or context.outbox.has_room(origin, size)
+            if not acknowledged:
+                error = self.refusal()
+                given = Failed(reply.id, error.code, error.sentence)
+            elif not has_room:
+                given = Failed(reply.id, BusyError.code, NO_ROOM)
+            context.responses.answered(origin, kind, context.now - since, given)
+            if acknowledged and not has_room:
+                context.outbox.no_room(origin, reply.id, size)
             else:
-                self.context.outbox.fail(origin, reply.id, self.refusal())
+                context.outbox.reply(origin, given, self.lease_until() if acknowledged else inf)
 
         return answer
 
@@ -236,27 +249,19 @@ class Replica:
 
     def remove(self, key: bytes, held: bytes) -> None:
         """Removes an entry as part of ``remove_all``."""
-        self._write(None, None, key, None, 0, held)
+        self._write(key, None, 0, held)
 
-    def _write(
-        self,
-        origin: Origin | None,
-        reply: Reply | None,
-        key: bytes,
-        content: bytes | None,
-        expiry: int,
-        held: bytes | None,
-    ) -> None:
+    def _write(self, key: bytes, content: bytes | None, expiry: int, held: bytes | None) -> Pending:
         version = self.next_version(1)
         value = removal(version) if content is None else value_of(version, expiry, content)
-        pending = self._queue(key, value, held)
-        if origin is not None:
-            pending.origin, pending.reply, pending.since = origin, reply, self.context.now
-            if type(origin) is int:
-                self.context.responses.at_once -= 1
-        if type(reply) is Content:
-            pending.held_bytes += len(reply.content)
-            self.writes.hold(len(reply.content))
+        return self._queue(key, value, held)
+
+    def _await(self, pending: Pending, origin: Origin, kind: type[Any], reply: Reply) -> None:
+        """Somebody who made a request of that kind gets the reply once the write is acknowledged."""
+        context = self.context
+        pending.origin, pending.kind, pending.reply, pending.since = origin, kind, reply, context.now
+        if type(origin) is int:
+            context.responses.at_once[kind] -= 1
 
     def next_version(self, place: int) -> Version:
         """The version of the write in that place among those that come next, counted from 1."""
@@ -281,14 +286,15 @@ class Replica:
         context = self.context
         lease = self.lease_until()
         if context.now >= lease:
-            context.outbox.fail(origin, request.id, self.refusal())
+            context.refuse(origin, request, self.refusal())
             return
         decided = plan(request.requests, keys, self.writes.current, self.next_version, context.time)
         reply: Reply = decided.failure or Results(request.id, tuple(decided.replies))
         size = decided.answer_bytes
         if decided.by_clock and not context.clock_is_checked():
-            context.outbox.fail(origin, request.id, UnstableError(CLOCK))
+            context.refuse(origin, request, UnstableError(CLOCK))
         elif size > ANSWER_BYTES_USUAL and not context.outbox.has_room(origin, size):
+            context.responses.failed(origin, type(request), BusyError.code)
             context.outbox.no_room(origin, request.id, size)
         elif decided.failure is not None:
             for key, held in decided.expired:  # who is told that they are gone must not see them again
@@ -297,9 +303,9 @@ class Replica:
         elif not decided.writes:
             self._answer_as_seen(origin, reply, keys, lease)
         elif context.disk.hung:
-            context.outbox.fail(origin, request.id, self.refusal())
+            context.refuse(origin, request, self.refusal())
         elif self._is_full():
-            context.outbox.fail(origin, request.id, BusyError(BUSY))
+            context.refuse(origin, request, BusyError(BUSY))
         else:
             self._write_together(origin, reply, decided.writes, size)
 
@@ -308,8 +314,11 @@ class Replica:
         overlay = self.writes.overlay
         seen = [overlay[key] for key in keys if key in overlay]
         if seen:
-            self.when_acknowledged(max(seen, key=lambda pending: pending.serial), self._later(origin, reply))
+            latest = max(seen, key=lambda pending: pending.serial)
+            self.when_acknowledged(latest, self._later(origin, Transaction, reply))
         else:
+            if type(reply) is Failed:
+                self.context.responses.failed(origin, Transaction, reply.code)
             self.context.outbox.reply(origin, reply, lease)
 
     def _write_together(self, origin: Origin, reply: Reply, writes: Sequence[Planned], size: int) -> None:
@@ -319,9 +328,7 @@ class Replica:
             pending = self._queue(write.key, write.value, write.held)
             pending.closes, pending.by_clock = False, write.by_clock
         pending.closes = True
-        pending.origin, pending.reply, pending.since = origin, reply, self.context.now
-        if type(origin) is int:
-            self.context.responses.at_once -= 1
+        self._await(pending, origin, Transaction, reply)
         pending.held_bytes += size
         self.writes.hold(size)
 

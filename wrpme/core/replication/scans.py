@@ -54,7 +54,7 @@ class Scans:
                 return None
         return owned
 
-    def _when_settled(self, waiting: Collection[Replica], then: Callable[[bool], None]) -> None:
+    def when_settled(self, waiting: Collection[Replica], then: Callable[[bool], None]) -> None:
         """Calls ``then`` once all writes so far of these replicas are acknowledged; with False where nobody here will
         ever know."""
         waiting = [replica for replica in waiting if replica.writes.queue]
@@ -82,7 +82,7 @@ class Scans:
             else:
                 context.outbox.fail(origin, reply.id, UnstableError("the hive changed while it was scanned; try again"))
 
-        self._when_settled(owned, settled)
+        self.when_settled(owned, settled)
 
     def count(self, origin: Origin, request: Count) -> None:
         """Entries of the arcs that this node owns."""
@@ -217,7 +217,7 @@ class Scans:
                 changed = f"the hive changed while {len(page)} entries were removed; they may or may not be there"
                 context.outbox.fail(origin, request.id, IndeterminateError(changed))
 
-        self._when_settled({replica: None for replica, _, _ in page}, settled)
+        self.when_settled({replica: None for replica, _, _ in page}, settled)
 
     def _page(self, owned: Sequence[Replica], after: bytes) -> list[tuple[Replica, bytes, bytes]]:
         """What a few milliseconds are enough to remove, in the order of the ring."""

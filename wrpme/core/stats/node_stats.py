@@ -89,7 +89,7 @@ def stats(
         copies_out=tuple(sums.sent),
         copies_in=tuple(sums.received),
         operations={kind.__name__: count for kind, count in router.requests.items() if count},
-        latency=context.responses.latency.pairs(),
+        latency=context.responses.pairs(),
         received_bytes=process.received_bytes,
         sent_bytes=process.sent_bytes,
         sessions=process.sessions,

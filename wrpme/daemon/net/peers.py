@@ -86,6 +86,11 @@ class Links:
             if now - link.wanted_at > LINK_IDLE_SECONDS:
                 self.forget(link)
 
+    @property
+    def waiting_bytes(self) -> int:
+        """What waits to leave on the fullest connection to another node."""
+        return max((link.waiting_bytes for link in self._links.values()), default=0)
+
     def forget(self, link: Link) -> None:
         """Closes the link without a word."""
         self._links.pop(link.address, None)
@@ -122,6 +127,11 @@ class Link:
         self._down_at = 0.0
         self.attempt: asyncio.Task[None] | None = None
         self._retry: asyncio.TimerHandle | None = None
+
+    @property
+    def waiting_bytes(self) -> int:
+        """See :attr:`Links.waiting_bytes`."""
+        return max((lane.unsent_bytes for lane in self._lanes), default=self._queue_bytes)
 
     def send(self, message: Send) -> None:
         """See :meth:`Links.send`."""

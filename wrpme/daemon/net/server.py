@@ -26,19 +26,28 @@ TO_FORMER = (
     "nodes of a hive are upgraded together, and clients with them"
 )
 """In the words of the former release, which shows it to its user."""
-FOREIGN = b"wrpmed: this port speaks the wrpme protocol and that of Redis, use wrpmesh or a Redis client\n"
+FOREIGN = b"wrpmed: this port speaks the wrpme protocol, that of Redis, and HTTP (without TLS): try wrpmesh or curl\n"
 Successor = Callable[[int, "Server"], "Session"]
+Admit = Callable[["Session"], None]
 
 
 class Server:
     """All sessions of a node. ``clients_max`` bounds those that are not other nodes, ``sessions_max`` all of them.
-    ``redis`` makes the session that takes over where a connection speaks that protocol."""
+    ``redis`` makes the session that takes over where a connection speaks that protocol, and ``http`` takes over one
+    that speaks HTTP."""
 
     def __init__(
-        self, host: Host, numbers: Iterable[int], clients_max: int, sessions_max: int, redis: Successor
+        self,
+        host: Host,
+        numbers: Iterable[int],
+        clients_max: int,
+        sessions_max: int,
+        redis: Successor,
+        http: Admit,
     ) -> None:
         self.host = host
         self.redis = redis
+        self.http = http
         self.clients_max = clients_max
         self.sessions_max = sessions_max
         self.partial_bytes = 0
@@ -149,10 +158,12 @@ class Session(Wire):
         if not self._preface_bytes:
             data = self._first + data
             kind = spoken(data)
-            if kind is None or kind is Spoken.REDIS:
+            if kind in (None, Spoken.REDIS, Spoken.HTTP):
                 self._first = data
-                if kind is not None:
-                    self._hand_over(self.server.redis(self.number, self.server))
+                if kind is Spoken.REDIS:
+                    self.hand_over(self.server.redis(self.number, self.server))
+                elif kind is Spoken.HTTP:
+                    self.server.http(self)
                 return
         try:
             messages = self._decoder.feed_lazily(data)
@@ -167,7 +178,7 @@ class Session(Wire):
             self.arrived(messages, self._decoder.has_later, now)
         self.count_partial(now)
 
-    def _hand_over(self, successor: Session) -> None:
+    def hand_over(self, successor: Session) -> None:
         """Gives the connection, and what came in on it, to a session that speaks its protocol."""
         assert self.transport is not None
         self.ended = True

@@ -10,7 +10,7 @@ from collections import deque
 
 import msgspec
 
-from wrpme.daemon.limits import VIEWS_ENCODED_MAX
+from wrpme.daemon.limits import VIEWS_ENCODED_BYTES_MAX, VIEWS_ENCODED_MAX
 from wrpme.protocol import codec
 from wrpme.protocol.messages import Envelope, NextView, WholeView
 from wrpme.protocol.view import Proposal, View
@@ -20,8 +20,9 @@ class ViewFrames:
     """Encodes messages between nodes; of views and patches it remembers the last few."""
 
     def __init__(self) -> None:
-        self._known: deque[tuple[View | Proposal, msgspec.Raw]] = deque(maxlen=VIEWS_ENCODED_MAX)
+        self._known: deque[tuple[View | Proposal, msgspec.Raw]] = deque()
         """By the identity of what was told, which is kept for that; a proposal is that of one epoch."""
+        self._bytes = 0
 
     def frame(self, envelope: Envelope) -> bytes:
         """One frame, as :func:`wrpme.protocol.codec.encode` makes it.
@@ -39,6 +40,13 @@ class ViewFrames:
     def _frame(self, envelope: Envelope, body: NextView | WholeView, told: View | Proposal) -> bytes:
         raw = next((raw for known, raw in self._known if known is told), None)
         if raw is None:
-            raw = msgspec.Raw(codec.encode_body(body))
-            self._known.append((told, raw))
+            raw = self._keep(told, codec.encode_body(body))
         return codec.encode(msgspec.structs.replace(envelope, body=raw))
+
+    def _keep(self, told: View | Proposal, encoded: bytes) -> msgspec.Raw:
+        raw = msgspec.Raw(encoded)
+        self._known.append((told, raw))
+        self._bytes += len(encoded)
+        while len(self._known) > VIEWS_ENCODED_MAX or (self._bytes > VIEWS_ENCODED_BYTES_MAX and len(self._known) > 1):
+            self._bytes -= len(memoryview(self._known.popleft()[1]))
+        return raw

@@ -27,6 +27,16 @@ class Batch(Protocol):
     def write(self) -> None: ...
 
 
+class Snapshot(Protocol):
+    """What a database held at one moment."""
+
+    def iterator(
+        self, *, start: bytes, stop: bytes, include_value: bool = True, verify_checksums: bool, fill_cache: bool
+    ) -> Iterator[tuple[bytes, bytes]]: ...
+
+    def close(self) -> None: ...
+
+
 class Database(Protocol):
     """An open LevelDB; ``close`` while another thread is inside of it ends the process."""
 
@@ -41,6 +51,8 @@ class Database(Protocol):
     def compact_range(self, *, start: bytes, stop: bytes) -> None: ...
 
     def approximate_size(self, start: bytes, stop: bytes) -> int: ...
+
+    def snapshot(self) -> Snapshot: ...
 
     def close(self) -> None: ...
 

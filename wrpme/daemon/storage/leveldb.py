@@ -69,6 +69,12 @@ class LevelStore:
         except _plyvel.Error as error:
             raise _explained(error, self._directory) from None
 
+    def snapshot(self) -> LevelSnapshot:
+        """Returns what it holds now; raises StorageError where it is closed."""
+        if self._database is None:
+            raise StorageError(f"the data directory {self._directory} is closed")
+        return LevelSnapshot(self._database.snapshot(), self._directory)
+
     def write(self, operations: list[Operation], sync: bool) -> None:
         """Applies the batch, and with ``sync`` waits for the disk.
 
@@ -124,6 +130,27 @@ class LevelStore:
         if self._database is not None:
             self._database.close()
             self._database = None
+
+
+class LevelSnapshot:
+    """What a store held at one moment. LevelDB keeps all that it sees until it is closed, or the store is."""
+
+    def __init__(self, snapshot: _plyvel.Snapshot, directory: str) -> None:
+        self._snapshot = snapshot
+        self._directory = directory
+
+    def scan(self, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """See :meth:`LevelStore.scan`."""
+        try:
+            yield from self._snapshot.iterator(start=low, stop=high, verify_checksums=True, fill_cache=False)
+        except _plyvel.Error as error:
+            raise _explained(error, self._directory) from None
+        except RuntimeError:  # what LevelDB's binding says of one that is closed, as its database is
+            raise StorageError(f"the data directory {self._directory} is closed") from None
+
+    def close(self) -> None:
+        """Lets go of it."""
+        self._snapshot.close()
 
 
 def open_store(directory: str) -> LevelStore:

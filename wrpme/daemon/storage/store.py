@@ -56,6 +56,12 @@ class MemoryStore:
                 changes = self._changes
                 at = bisect_right(keys, key)
 
+    def snapshot(self) -> MemoryStore:
+        """Returns a copy."""
+        copy = MemoryStore()
+        copy._keys, copy._values = list(self._keys), dict(self._values)
+        return copy
+
     def write(self, operations: list[Operation], sync: bool) -> None:
         """Applies the batch; there is no disk to wait for."""
         values = self._values

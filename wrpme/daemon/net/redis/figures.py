@@ -63,6 +63,10 @@ class Figures:
             figures = self._commands[name] = CommandFigures()
         return figures
 
+    def by_name(self) -> Iterator[tuple[str, CommandFigures]]:
+        """All commands that were called, in order."""
+        return iter(sorted(self._commands.items()))
+
     @property
     def calls(self) -> int:
         """Commands that were begun and are answered."""

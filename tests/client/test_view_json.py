@@ -12,7 +12,7 @@ from tests.samples import VIEW
 from tests.view_parts import back, down, grown, id_of, join, next_view
 from wrpme.errors import ProtocolError
 from wrpme.protocol.view import Arc, Member, State, View
-from wrpme.protocol.view_json import Topology, topology, view_in
+from wrpme.client.watch.view_json import Topology, topology, view_in
 
 IDS = st.binary(min_size=16, max_size=16)
 ADDRESSES = st.sampled_from(["127.0.0.1:5909", "127.0.0.1:5910", "[::1]:5909", "host.example:1", "10.0.0.9:5909"])
