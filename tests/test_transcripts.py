@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 
 from tests.test_docs import DOCS, PAGES, ROOT
-from wrpme import errors
+from wrpme import errors, options
 from wrpme.daemon import config
 from wrpme.errors import BY_CODE, WrpmeError
 from wrpme.shell.arguments import parse_options
@@ -55,12 +55,15 @@ def test_what_is_typed_at_the_prompt_is_a_command(text: str) -> None:
 def test_command_lines_are_accepted(text: str) -> None:
     indented = re.findall(r"^ {4}\S.*$", _FENCE.sub("", text), re.MULTILINE)
     lines = "\n".join([*(line.partition(" # ")[0] for line in indented), *blocks(text)])
+    named = next((block for block in blocks(text, "toml") if "[hive." in block), None)
     for program, rest in re.findall(r"(?:^|[$|]) *(wrpmed|wrpmesh)((?: +[^\s|&;<>#]+)*)", lines, re.MULTILINE):
         words = [word.strip("'\"") for word in rest.split()]
         if any(re.search(r"[\[A-Z]{2}|^N$|\.\.\.", word) for word in words):
             continue  # a pattern, not a command line
         if program == "wrpmesh":
-            parse_options(words)
+            parse_options(words, read=lambda _: named)
+        elif "--config" in words:
+            options.parse(options.WRPMED, words)  # the file is that of the reader
         elif not {"-h", "--help", "--version"} & set(words):
             config.parse(words)
 

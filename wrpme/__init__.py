@@ -6,6 +6,7 @@ The rooms, from the ground up; an import points down only, and import-linter kee
     protocol/           what all programs share: messages and frames, the view of the hive and questions to it, the
                         ring, what nodes tell of themselves and of what happens
     options             the options of all programs and commands: one table, its parser, help and completion
+    files/              options from a file of TOML and from variables: what they say, and what in them is a slip
     core/               one node without input and output: inputs and the time in, effects out
       health/           how fit this node is, and who of the others is alive
       membership/       views: how one becomes the next, who decides, how they spread, who is let in

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from wrpme import errors
+from wrpme.files.file_text import read
 from wrpme.limits import CONTENT_BYTES_MAX
 from wrpme.shell.arguments import Options, parse_options
 from wrpme.shell.commands import Command
@@ -103,7 +104,7 @@ def run(arguments: Sequence[str], console: Console) -> int:
         WrpmeError: the command line is wrong, or what it asks for can't be begun.
     """
     words = [os.fsencode(argument).decode("utf-8", "surrogateescape") for argument in arguments]
-    options = parse_options(words, os.environ)
+    options = parse_options(words, os.environ, _option_file(), lambda path: read(path, may_miss=True))
     if options.answer:
         console.answer(Answer(text=options.answer), line_mode=False)
         return 0
@@ -152,6 +153,12 @@ def _in_browsers(options: Options, address: Address, console: Console) -> Corout
     except ImportError as error:
         raise errors.UsageError(f"the dashboard in a browser needs {lacking(error, 'wrpme[web]')}") from None
     return serve_web(options, address, console)
+
+
+def _option_file() -> str:
+    """Returns where the user's options are."""
+    home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    return os.path.join(home, "wrpme", "wrpmesh.toml")
 
 
 def _standard_input() -> bytes:

@@ -87,3 +87,5 @@ WRITE_BUFFER_BYTES = 16 * MIB
 DISK_FREE_BYTES_MIN = 2 * WRITE_BUFFER_BYTES
 """A node that left service as its disk was full tries to come back when so much is free: the log that is read again
 becomes a table, and the next one must have room too."""
+OPTION_FILE_BYTES_MAX = 1 * MIB
+"""A larger file is no file of options."""

@@ -31,6 +31,7 @@ from wrpme.limits import (
 )
 from wrpme.protocol import address, validation
 from wrpme.protocol.quoting import Quoted, typed_alias
+from wrpme.files.toml_text import number_text, shown
 
 LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
@@ -39,6 +40,7 @@ NAMED_MAX = 4
 """So many options a sentence lists; of more it names the help."""
 LIKENESS = 0.6
 """How much a wrong option has in common with the one that is suggested, from 0 to 1."""
+_FLAGS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
 # --- declarations ------------------------------------------------------------------------------------------------
 
@@ -91,6 +93,10 @@ class Option(Struct, frozen=True):
     excludes: Others | None = None
     environment: str = ""
     """The variable that serves in its place where it is not given."""
+    is_setting: bool = False
+    """Whether a file of options may have it."""
+    is_live: bool = False
+    """Whether a daemon that runs takes another value of it."""
     meant_by: tuple[str, ...] = ()
     """What other programs call it: for these it is suggested."""
 
@@ -160,6 +166,8 @@ class Given(Struct, frozen=True):
     syntax: Syntax
     values: dict[str, Any]
     words: tuple[str, ...]
+    origins: dict[str, str] = {}
+    """Where each of the values is from."""
 
     def __contains__(self, name: str) -> bool:
         return name in self.values
@@ -172,6 +180,10 @@ class Given(Struct, frozen=True):
         if option.is_repeated:
             return ()
         return False if option.value is None else option.default
+
+    def origin(self, name: str) -> str:
+        """Returns where the value of an option is from."""
+        return self.origins.get(name, "default")
 
 
 # --- kinds of values ---------------------------------------------------------------------------------------------
@@ -227,6 +239,11 @@ def _path(given: str) -> str:
     return given
 
 
+def _setting(option: Option) -> Option:
+    """Returns an option of wrpmed that a variable and a file may have too."""
+    return replace(option, environment=f"WRPME_{option.name.replace('-', '_').upper()}", is_setting=True)
+
+
 def text(value: object) -> str:
     """Returns a value as it is written, in its shortest form."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
@@ -252,7 +269,7 @@ ADDRESS = Option(
 ADVERTISE = Option("advertise", "what other nodes and clients are told", HOST_PORT, default_text="the address")
 PEER = Option("peer", "any node of the hive to join, which need not be up yet", NODE, is_repeated=True)
 TUNING: dict[str, Option] = {
-    option.name: option
+    option.name: _setting(option)
     for option in (
         Option(
             "replication",
@@ -266,6 +283,7 @@ TUNING: dict[str, Option] = {
             "the wait before a dead node's copies are made elsewhere",
             _seconds(0.0, GRACE_SECONDS_MAX),
             default=GRACE_SECONDS,
+            is_live=True,
         ),
         Option("no-sync", "answer writes once the operating system has them rather than the disk"),
         Option(
@@ -273,12 +291,15 @@ TUNING: dict[str, Option] = {
             "memory only: nothing survives the end of the process",
             excludes=Others(("root",), "keeps nothing on disk"),
         ),
-        Option("log-level", "log lines of this level and above", _one_of("LEVEL", LEVELS), default="info"),
+        Option(
+            "log-level", "log lines of this level and above", _one_of("LEVEL", LEVELS), default="info", is_live=True
+        ),
         Option(
             "sessions",
             "connections of clients at a time",
             _whole("N", "a number", SESSIONS_OPTION_MAX),
             default=SESSIONS_MAX,
+            is_live=True,
         ),
         Option(
             "redis-strict",
@@ -303,23 +324,43 @@ AS_EVER = Option("json", "print one object of JSON a line, as without it")
 WRPMED = Syntax(
     "wrpmed",
     (
-        ADDRESS,
-        ADVERTISE,
-        PEER,
-        Option(
-            "root", "the data directory", DIRECTORY, short="r", default_text="db/HOST-PORT under the current directory"
-        ),
-        Option("log-file", "log there: appended, reopened on SIGHUP", FILE, short="l"),
-        Option(
-            "log-console",
-            "log to stderr",
-            short="o",
-            default_text="on if there is no log file and stderr is a terminal",
-        ),
-        Option(
-            "log-format", "log lines of text, or one JSON object a line", _one_of("FORMAT", LOG_FORMATS), default="text"
+        *map(
+            _setting,
+            (
+                ADDRESS,
+                ADVERTISE,
+                PEER,
+                Option(
+                    "root",
+                    "the data directory",
+                    DIRECTORY,
+                    short="r",
+                    default_text="db/HOST-PORT under the current directory",
+                ),
+                Option("log-file", "log there: appended, reopened on SIGHUP", FILE, short="l"),
+                Option(
+                    "log-console",
+                    "log to stderr",
+                    short="o",
+                    default_text="on if there is no log file and stderr is a terminal",
+                ),
+                Option(
+                    "log-format",
+                    "log lines of text, or one JSON object a line",
+                    _one_of("FORMAT", LOG_FORMATS),
+                    default="text",
+                    is_live=True,
+                ),
+            ),
         ),
         *TUNING.values(),
+        Option(
+            "config",
+            "options that are not given are read from there, also on SIGHUP",
+            FILE,
+            environment="WRPME_CONFIG",
+        ),
+        Option("check-config", "print each option, its value and where that is from, and exit"),
         *HELP,
     ),
     is_program=True,
@@ -334,7 +375,15 @@ WRPMESH = Syntax(
             default_text=address.DEFAULT,
             is_repeated=True,
             environment="WRPME_DAEMON",
+            is_setting=True,
             meant_by=("--host", "--port", "-p", "--address", "-a", "--server", "--node", "--peer"),
+        ),
+        Option(
+            "hive-name",
+            "the hive that ~/.config/wrpme/wrpmesh.toml has under this name",
+            Value("NAME", "the name of a hive", _path),
+            environment="WRPME_HIVE_NAME",
+            excludes=Others(("daemon", "hive", "replay"), "names a hive"),
         ),
         Option(
             "timeout",
@@ -342,6 +391,7 @@ WRPMESH = Syntax(
             _seconds(0.001, TIMEOUT_SECONDS_MAX),
             default=TIMEOUT_SECONDS,
             environment="WRPME_TIMEOUT",
+            is_setting=True,
         ),
         Option(
             "hive",
@@ -474,28 +524,93 @@ def parse(syntax: Syntax, arguments: Sequence[str]) -> Given:
         if option.ends:
             return Given(syntax, values, tuple(words))
     _check_together(syntax, values)
-    return Given(syntax, values, tuple(words))
+    return Given(syntax, values, tuple(words), dict.fromkeys(values, "command line"))
 
 
 def with_environment(given: Given, environment: Mapping[str, str]) -> Given:
     """Returns what was given, with the values of variables for options that were not; one that may be repeated takes
-    several, with blanks or commas between them. A variable does not serve where what was given excludes its option.
+    several, with blanks or commas between them, and a flag takes true or false.
 
     Raises:
         UsageError: a value is wrong; the sentence names the variable.
     """
-    values = dict(given.values)
-    present = [option for option in given.syntax.all if option.name in values]
-    excluded = {name for option in present if option.excludes for name in option.excludes.names}
+    found: dict[str, Any] = {}
     for option in given.syntax.all:
-        words = environment.get(option.environment, "").replace(",", " ").split()
-        if not words or option.name in values or option.name in excluded:
+        variable = option.environment
+        words = environment.get(variable, "").replace(",", " ").split()
+        if not words or option.name in given or _is_excluded(given, option):
             continue
         if option.is_repeated:
-            values[option.name] = tuple(read(option, word, option.environment) for word in words)
+            found[option.name] = tuple(read(option, word, variable) for word in words)
+        elif option.value is None:
+            found[option.name] = _flag(environment[variable], variable)
         else:
-            values[option.name] = read(option, environment[option.environment], option.environment)
-    return replace(given, values=values)
+            found[option.name] = read(option, environment[variable], variable)
+    return layered(given, found, {option.name: option.environment for option in given.syntax.all})
+
+
+def layered(given: Given, found: Mapping[str, Any], origins: Mapping[str, str]) -> Given:
+    """Returns what was given, with the values that the next source has for options that were not. None of them serves
+    where it does not go together with what was given; ``origins`` says where each stands.
+
+    Raises:
+        UsageError: what the source has does not go together.
+    """
+    syntax = given.syntax
+    left = [one for one in syntax.all if one.name in found and one.name not in given]
+    fresh = {one.name: found[one.name] for one in left if not _is_excluded(given, one)}
+    for option in left:
+        if option.excludes and option.name in fresh and fresh[option.name] is not False:
+            for other in option.excludes.names:
+                if fresh.get(other):
+                    raise UsageError(
+                        f"{option.name} ({origins[option.name]}) {option.excludes.because}: it can't stand together "
+                        f"with {other} ({origins[other]}); leave one of them out"
+                    )
+    return replace(
+        given,
+        values=given.values | fresh,
+        origins=given.origins | {name: origins[name] for name in fresh},
+    )
+
+
+def _is_excluded(given: Given, option: Option) -> bool:
+    """Returns whether an option does not go together with what was given."""
+    present = [one for one in given.syntax.all if given.values.get(one.name)]
+    excluded = {name for one in present if one.excludes for name in one.excludes.names}
+    return option.name in excluded or bool(
+        option.excludes and any(one.name in option.excludes.names for one in present)
+    )
+
+
+def _flag(given: str, variable: str) -> bool:
+    if (word := given.strip().lower()) in _FLAGS:
+        return _FLAGS[word]
+    raise UsageError(f"{variable} is {_quoted(given)}, but should be true or false")
+
+
+def from_toml(option: Option, given: object) -> Any:
+    """Returns the value that one of a file of TOML means for an option.
+
+    Raises:
+        UsageError: it means none; the sentence continues one that begins with the name of the option.
+    """
+    value = option.value
+    if value is None:
+        if not isinstance(given, bool):
+            raise UsageError(f"is {shown(given)}, but should be true or false")
+        return given
+    if option.is_repeated:
+        each = given if isinstance(given, list) else [given]
+        return tuple(from_toml(replace(option, is_repeated=False), one) for one in each)
+    try:
+        if isinstance(given, value.types) and not isinstance(given, bool) and given != "":
+            return value.read(number_text(given))
+    except UsageError as error:
+        raise UsageError(f"is wrong: {error.sentence}") from None
+    except ValueError:
+        pass
+    raise UsageError(f"is {shown(given)}, but should be {value.must}")
 
 
 def read(option: Option, given: str, source: str = "") -> Any:

@@ -80,7 +80,7 @@ def test_from_bare_machines_to_a_hive_that_grows(operator: Operator) -> None:
     restarted = operator.wrpmesh("hive_apply", changed).ok()
     assert restarted.err.count("restarted with other options") == 3
     config = operator.on(1, "node_config", f"{hosts.addresses[2]}:5909").ok().out
-    assert json.loads(config)["grace_seconds"] == 30
+    assert json.loads(config)["grace"] == {"value": 30.0, "origin": "command line"}
 
     added = operator.on(1, *start_fourth, "--grace", "30").ok()
     assert modes(hosts, 4) == PRIVATE

@@ -9,7 +9,8 @@ import pytest
 
 from wrpme import options
 from wrpme.bootstrap.limits import TOPOLOGY_VALUE_CHARACTERS_MAX
-from wrpme.bootstrap.topology.values import login, option, read, shown
+from wrpme.bootstrap.topology.values import login, option, read
+from wrpme.files.toml_text import shown
 from wrpme.errors import UsageError
 
 PRINT = "SHA256:" + "A" * 43

@@ -24,7 +24,7 @@ def test_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert config.log_format == "text"
     assert (config.sync, config.transient, config.sessions, config.redis_strict) == (True, False, 10_000, False)
     assert (config.replication, config.grace_seconds) == (0, 60.0)
-    assert json.loads(config.as_json())["replication"] is None, "that of the hive"
+    assert json.loads(config.as_json())["replication"]["value"] is None, "that of the hive"
 
 
 def test_every_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,15 +40,15 @@ def test_every_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [str(peer) for peer in config.peers] == ["node2:1", "[::1]:2"]
     assert config.root == str(tmp_path / "data")
     assert (config.log_file, config.log_console, config.log_level) == (str(tmp_path / "log"), True, "debug")
-    assert config.log_format == json.loads(config.as_json())["log_format"] == "json"
+    assert config.log_format == json.loads(config.as_json())["log-format"]["value"] == "json"
     assert (config.sync, config.sessions, config.redis_strict) == (False, 5, True)
     assert (config.replication, config.grace_seconds) == (3, 1.5)
     told = json.loads(config.as_json())
-    assert (told["replication"], told["redis_strict"]) == (3, True)
+    assert (told["replication"]["value"], told["redis-strict"]["value"]) == (3, True)
     long = parse(["--address", "h:1", "--root", "data", "--log-file", "log", "--log-console"])
     assert parse(["-a", "h:1", "-r", "data", "-l", "log", "-o"]) == long
     assert parse(["-ah:1", "-rdata", "-l=log", "-o"]) == long
-    assert json.loads(config.as_json())["peers"] == ["node2:1", "[::1]:2"]
+    assert told["peer"]["value"] == ["node2:1", "[::1]:2"]
 
 
 @pytest.mark.parametrize(
@@ -156,5 +156,5 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
             parse([option])
         assert caught.value.code == 0
         shown = capsys.readouterr().out
-        assert shown.startswith("usage: wrpmed [-a HOST:PORT]") and shown.endswith(" file is reopened.\n")
+        assert shown.startswith("usage: wrpmed [-a HOST:PORT]") and shown.endswith(" the file read again.\n")
         assert all(f"  {line}\n" in shown for line in help_lines(WRPMED))

@@ -182,6 +182,15 @@ def test_lines_of_a_log() -> None:
 
 
 def test_a_configuration() -> None:
+    traced = {"grace": {"value": 60.0, "origin": "default"}, "sync": {"value": True}}
+    assert [text(row) for row in node_rows.config_rows(traced, 60)] == [
+        "{",
+        '  "grace": 60.0,  # default',
+        '  "sync": {',
+        '    "value": true',
+        "  }",
+        "}",
+    ]
     rows = node_rows.config_rows({"address": "n1", "peers": ["n2"], "root": "/very/long/" + "x" * 30}, 30)
     assert [text(row) for row in rows] == [
         "{",

@@ -153,9 +153,16 @@ class StopAsked(Struct, frozen=True):
     """A signal asks for a planned stop."""
 
 
+class SettingsChanged(Struct, frozen=True):
+    """The operator has changed what a node takes while it runs."""
+
+    grace_seconds: float
+    config: str
+
+
 Input = Union[
     Requested, Received, SessionClosed, Persisted, PersistFailed, LinkUp, LinkDown, NotSent, Woken, TurnEnded,
-    StopAsked, ClockJumped, ViewComputed, FollowersBehind, Publish,
+    StopAsked, ClockJumped, ViewComputed, FollowersBehind, Publish, SettingsChanged,
 ]  # fmt: skip
 
 # --- effects -----------------------------------------------------------------------------------------------------
@@ -348,7 +355,7 @@ class Process:
 
 
 class Settings(Struct, frozen=True):
-    """What the process gives to its node; nothing in it changes while it runs."""
+    """What the process gives to its node; nothing in it changes while it runs, except by :class:`SettingsChanged`."""
 
     id: bytes
     incarnation: int

@@ -21,8 +21,8 @@ from wrpme.core.follows import Follows
 from wrpme.core.outbox import Origin
 from wrpme.core.io import (
     Adopted, ClockJumped, Deliver, Effect, FollowersBehind, Input, Exit, Process, LinkDown, LinkUp, NotSent, Persisted,
-    PersistFailed, Publish, Reader, Received, Requested, SessionClosed, Settings, StopAsked, Emit, TurnEnded,
-    ViewComputed, Woken,
+    PersistFailed, Publish, Reader, Received, Requested, SessionClosed, Settings, SettingsChanged, StopAsked, Emit,
+    TurnEnded, ViewComputed, Woken,
 )  # fmt: skip
 from wrpme.core.layout import content_in, key_of, version_in
 from wrpme.core.membership import transitions as views
@@ -123,6 +123,7 @@ class Node:
             FollowersBehind: follows.fall_behind,
             Publish: lambda given: outbox.send_to_all(self.context.alive, given.published),
             StopAsked: self._on_stop_asked,
+            SettingsChanged: self._on_settings_changed,
             ClockJumped: self._on_clock_jumped,
             PersistFailed: lambda given: self._end_with_disk(given.reason),
         }
@@ -252,6 +253,10 @@ class Node:
     def _on_stop_asked(self, given: StopAsked) -> None:
         self.lifecycle.stop()
         self._tick()
+
+    def _on_settings_changed(self, given: SettingsChanged) -> None:
+        changed = msgspec.structs.replace(self.settings, grace_seconds=given.grace_seconds, config=given.config)
+        self.settings = self.context.settings = changed
 
     def _on_clock_jumped(self, given: ClockJumped) -> None:
         self.self_check.void_leases(given.seconds)

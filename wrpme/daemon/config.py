@@ -1,14 +1,16 @@
-"""The configuration of wrpmed, from its command line."""
+"""The configuration of wrpmed: from its command line, then variables of the environment, then a file."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from wrpme import options
+from wrpme.files import file_text, option_files
 from wrpme.errors import UsageError
 from wrpme.options import WRPMED, Given
 from wrpme.protocol.address import Address
@@ -22,7 +24,8 @@ A node of a wrpme hive: a distributed key/value store.
 {options}
 
 A node without --peer and without data founds a hive; with --peer it joins that node's hive; on a directory
-that holds data it comes back to its hive. SIGTERM or SIGINT: planned stop; SIGHUP: the log file is reopened."""
+that holds data it comes back to its hive. What is not given is looked for in WRPME_ADDRESS, WRPME_GRACE and so on,
+then in the file of --config. SIGTERM or SIGINT: planned stop; SIGHUP: the log file is reopened, the file read again."""
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -44,30 +47,75 @@ class Config(msgspec.Struct, frozen=True):
     transient: bool
     sessions: int
     redis_strict: bool
+    given: Given = Given(WRPMED, {}, ())
+    """The options that all of this was made of."""
+    strays: tuple[str, ...] = ()
+    """Variables of the environment that look like options, and are none."""
+
+    def options(self) -> dict[str, tuple[Any, str]]:
+        """Returns each option with its value, as JSON has it, and where that is from."""
+        found: dict[str, Any] = {option.name: self.given[option.name] for option in SETTINGS}
+        found |= {
+            "address": str(self.address),
+            "advertise": str(self.advertise),
+            "peer": [str(peer) for peer in self.peers],
+            "root": self.root,
+            "log-file": self.log_file,
+            "replication": self.replication or None,
+        }
+        return {name: (_utf8(value), _utf8(self.given.origin(name))) for name, value in found.items()}
 
     def as_json(self) -> str:
         """Returns the configuration as GetConfig answers it."""
-        shown = {
-            "address": str(self.address),
-            "advertise": str(self.advertise),
-            "peers": [str(peer) for peer in self.peers],
-            "root": self.root,
-            "log_file": self.log_file,
-            "log_format": self.log_format,
-            "log_level": self.log_level,
-            "replication": self.replication or None,
-            "grace_seconds": self.grace_seconds,
-            "sync": self.sync,
-            "transient": self.transient,
-            "sessions": self.sessions,
-            "redis_strict": self.redis_strict,
-            "version": VERSION,
+        shown: dict[str, Any] = {
+            name: {"value": value, "origin": origin} for name, (value, origin) in self.options().items()
         }
-        return msgspec.json.encode(shown).decode()
+        return msgspec.json.encode(shown | {"version": VERSION}).decode()
+
+    def as_text(self) -> str:
+        """Returns the configuration as ``--check-config`` prints it: lines of a file that says the same, with where
+        each value is from. What has no value is a comment."""
+        rows = []
+        told = {option.name: option.default_shown for option in SETTINGS}
+        for name, (value, origin) in self.options().items():
+            said = value not in (None, "", [])
+            rows.append((f"{name} = {_toml(value)}" if said else f"# {name}: {told.get(name) or 'none'}", origin))
+        width = max(len(line) for line, _ in rows)
+        return "\n".join(f"{line:<{width}}  # {origin}" for line, origin in rows)
+
+    def compared(self, fresh: Config) -> tuple[list[tuple[str, Any, Any]], list[str]]:
+        """Returns the options that a node takes from ``fresh`` while it runs, with their former and their new values,
+        and those that it takes at a restart."""
+        differ = [option.name for option in SETTINGS if self.given[option.name] != fresh.given[option.name]]
+        changed = [(name, self.given[name], fresh.given[name]) for name in differ if name in LIVE]
+        return changed, [name for name in differ if name not in LIVE]
+
+    def taking(self, fresh: Config) -> Config:
+        """Returns the configuration with what of ``fresh`` a node takes while it runs."""
+        given = msgspec.structs.replace(
+            self.given,
+            values={name: value for name, value in self.given.values.items() if name not in LIVE}
+            | {name: value for name, value in fresh.given.values.items() if name in LIVE},
+            origins={name: origin for name, origin in self.given.origins.items() if name not in LIVE}
+            | {name: origin for name, origin in fresh.given.origins.items() if name in LIVE},
+        )
+        return msgspec.structs.replace(
+            self,
+            log_level=fresh.log_level,
+            log_format=fresh.log_format,
+            grace_seconds=fresh.grace_seconds,
+            sessions=fresh.sessions,
+            given=given,
+        )
 
 
-def parse(arguments: Sequence[str]) -> Config:
-    """Returns the configuration that the command line asks for. ``--help`` and ``--version`` print and end the process.
+SETTINGS = tuple(option for option in WRPMED.all if option.is_setting)
+LIVE = frozenset(option.name for option in SETTINGS if option.is_live)
+
+
+def parse(arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> Config:
+    """Returns the configuration that the command line, the environment and the file that one of them names ask for.
+    ``--help`` and ``--version`` print and end the process, and so does ``--check-config``.
 
     Raises:
         UsageError: an option or a value is wrong.
@@ -78,7 +126,38 @@ def parse(arguments: Sequence[str]) -> Config:
         raise SystemExit(0)
     if given.words:
         raise UsageError(f'"{given.words[0][:80]}" is no option: wrpmed takes options only, see wrpmed --help')
-    return _checked(given)
+    given = options.with_environment(given, environment or {})
+    strays = option_files.stray_variables(environment or {})
+    if given["config"]:
+        file = option_files.parse(WRPMED, file_text.read(given["config"]), given["config"])
+        given = options.layered(given, file.values, file.origins)
+    config = msgspec.structs.replace(_checked(given), strays=tuple(strays))
+    if "check-config" in given:
+        sys.stderr.write("".join(f"wrpmed: {stray(name)}\n" for name in strays))
+        sys.stdout.write(config.as_text() + "\n")
+        raise SystemExit(0)
+    return config
+
+
+def stray(variable: str) -> str:
+    """Returns the sentence about a variable that looks like an option, and is none."""
+    return f"the variable {variable[:80]} of the environment is no option of wrpmed; it is left alone"
+
+
+def _utf8(value: Any) -> Any:
+    """Returns a value as all may read it: the name of a file may be any bytes."""
+    return (
+        value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        if isinstance(value, str)
+        else value
+    )
+
+
+def _toml(value: object) -> str:
+    """Returns a value as a file of options has it."""
+    if isinstance(value, str | list):
+        return msgspec.json.encode(value).decode()
+    return options.text(value).lower()
 
 
 def only_itself(peer: Address) -> UsageError:
@@ -125,4 +204,5 @@ def _checked(given: Given) -> Config:
         transient=given["transient"],
         sessions=given["sessions"],
         redis_strict=given["redis-strict"],
+        given=given,
     )

@@ -26,6 +26,7 @@ from wrpme.daemon.log_handlers import STDERR, DescriptorHandler, LogFile, Outlet
 from wrpme.errors import StartError
 
 _NUMBERS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+_TEXT = TextFormatter()
 
 
 class Log:
@@ -39,14 +40,13 @@ class Log:
     """
 
     def __init__(
-        self, path: str = "", console: bool = False, level: str = "info", formatter: logging.Formatter | None = None
+        self, path: str = "", console: bool = False, level: str = "info", formatter: logging.Formatter = _TEXT
     ) -> None:
         self.kept: deque[str] = deque(maxlen=LOG_LINES_KEPT)
         self._logger = logging.Logger(OWN, _NUMBERS[level])
         self._logger.addHandler(_Kept(self.kept))
         self._stderr = Outlet(_stderr(), "stderr")
-        self._stderr.setFormatter(formatter or TextFormatter())
-        self._ends_bare = not console or formatter is None
+        self._console = console
         self._outlets = [self._stderr]
         self._log_file: LogFile | None = None
         if console:
@@ -57,9 +57,21 @@ class Log:
             except OSError as error:
                 raise StartError(f"the log file {path} can't be written ({reason(error)})") from None
             self._file = Outlet(self._log_file, "the log file")
-            self._file.setFormatter(formatter or TextFormatter())
             self._logger.addHandler(self._file)
             self._outlets.insert(0, self._file)
+        self.show_as(formatter)
+
+    def show_as(self, formatter: logging.Formatter) -> None:
+        """Shows lines that are said from now on in another way."""
+        self._ends_bare = not self._console or isinstance(formatter, TextFormatter)
+        for outlet in self._outlets:
+            outlet.setFormatter(formatter)
+
+    def set_level(self, level: str) -> None:
+        """Leaves out lines below ``level`` from now on."""
+        self._logger.setLevel(_NUMBERS[level])
+        if logging.root.handlers == self._logger.handlers:  # it was taken over
+            logging.root.setLevel(max(logging.WARNING, self._logger.level))
 
     def say(self, level: str, line: str) -> None:
         """Logs one line, cut and freed of control characters."""

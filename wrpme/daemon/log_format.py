@@ -55,6 +55,11 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(shown, ensure_ascii=False)
 
 
+def formatter(format: str, node: str) -> logging.Formatter:
+    """Returns the formatter of a value of ``--log-format``."""
+    return JsonFormatter(node) if format == "json" else TextFormatter()
+
+
 def one_line(text: str) -> str:
     """Cuts the text to the longest line, and escapes what would disturb a terminal or a reader of lines."""
     if len(text) > LOG_LINE_CHARACTERS_MAX:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
@@ -14,7 +15,7 @@ from wrpme.daemon import config as configs
 from wrpme.daemon.config import Config
 from wrpme.daemon.limits import SWITCH_SECONDS
 from wrpme.daemon.log import Log, say_where_it_crashed, stderr_is_terminal
-from wrpme.daemon.log_format import JsonFormatter
+from wrpme.daemon.log_format import formatter
 from wrpme.daemon.net.listen import listen, other_peers
 from wrpme.daemon.supervisor import Supervisor
 from wrpme.daemon.systemd import Manager, manager
@@ -25,6 +26,7 @@ from wrpme.version import VERSION
 def main() -> None:
     """The command ``wrpmed``. Ends without waiting for threads: all that is ours is closed by then, and a disk or a
     name server that hangs must not keep a stopped node from ending."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it is handled: one that comes so early would end the node
     sys.setswitchinterval(SWITCH_SECONDS)
     say_where_it_crashed()
     os._exit(run(sys.argv[1:]))
@@ -34,9 +36,11 @@ def run(arguments: Sequence[str]) -> int:
     """Runs a node until it ends; gives the exit code. Everything that goes wrong is one sentence on stderr."""
     log = Log()
     try:
-        config = configs.parse(arguments)
+        starter = manager(os.environ)
+        environment = dict(os.environ)
+        config = configs.parse(arguments, environment)
         log = _open_log(config)
-        end = _serve(config, log, manager(os.environ))
+        end = _serve(config, log, starter, lambda: configs.parse(arguments, environment))
     except UsageError as error:
         end = Exit(2, error.sentence)
     except WrpmeError as error:
@@ -56,14 +60,15 @@ def _open_log(config: Config) -> Log:
     console = config.log_console
     if console is None:
         console = not config.log_file and stderr_is_terminal()
-    formatter = JsonFormatter(str(config.advertise)) if config.log_format == "json" else None
-    log = Log(config.log_file, console, config.log_level, formatter)
+    log = Log(config.log_file, console, config.log_level, formatter(config.log_format, str(config.advertise)))
     log.take_over()
     return log
 
 
-def _serve(config: Config, log: Log, starter: Manager) -> Exit:
+def _serve(config: Config, log: Log, starter: Manager, reread: Callable[[], Config]) -> Exit:
     log.say("info", f"wrpmed {VERSION} starts at {config.address}")
+    for variable in config.strays:
+        log.say("warning", configs.stray(variable))
     sockets = listen(config.address)
     peers = other_peers(config.peers, sockets)
     if config.peers and not peers:
@@ -71,7 +76,7 @@ def _serve(config: Config, log: Log, starter: Manager) -> Exit:
     config = replace(config, peers=peers)
 
     async def supervised() -> Exit:
-        return await Supervisor(config, sockets, log, starter).run()
+        return await Supervisor(config, sockets, log, starter, reread).run()
 
     return _new_loop().run_until_complete(supervised())
 

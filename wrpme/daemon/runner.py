@@ -22,8 +22,8 @@ from wrpme.core.fast_path import FastPath, NoFastPath
 from wrpme.core.io import (
     Process,
     Adopted, BurstDone, ClockJumped, Compact, ComputeView, Deliver, Effect, Input, Exit, LinkDown, LinkUp, NotSent,
-    Persist, Persisted, PersistFailed, Publish, Received, ReplyTo, LogLine, Send, SendToAll, SessionClosed, StopAsked,
-    Emit, HostRequest, TellFollowers, TurnEnded, Woken,
+    Persist, Persisted, PersistFailed, Publish, Received, ReplyTo, LogLine, Send, SendToAll, SessionClosed,
+    SettingsChanged, StopAsked, Emit, HostRequest, TellFollowers, TurnEnded, Woken,
 )  # fmt: skip
 from wrpme.core.membership.compute import compute
 from wrpme.daemon.clock import Clock
@@ -169,6 +169,11 @@ class Runner:
         self._stop_asked = True
         self._loop.call_later(STOP_SECONDS_MAX + CLOSE_SECONDS_MAX, self._stop_is_over)
         self._handle(StopAsked())
+
+    def reconfigure(self, changed: SettingsChanged, clients_max: int, sessions_max: int) -> None:
+        """Takes what the operator has changed. Sessions beyond a lower bound stay, and no further ones come in."""
+        self.server.clients_max, self.server.sessions_max = clients_max, sessions_max
+        self._handle(changed)
 
     async def close(self) -> bool:
         """Comes after ``finished``: lets answers leave, and the last batch reach the disk; returns whether it did."""

@@ -20,7 +20,8 @@ from typing import Any, TypeVar, Union
 
 from msgspec import Struct
 
-from wrpme.core.io import Process, Exit, Settings
+from wrpme import options
+from wrpme.core.io import Process, Exit, Settings, SettingsChanged
 from wrpme.core.layout import VIEW_KEY
 from wrpme.core.node import Node
 from wrpme.core.stats.slot_counts import SlotCounts, counts_of
@@ -29,6 +30,7 @@ from wrpme.daemon.config import Config
 from wrpme.daemon.disk_full import UnavailableNode
 from wrpme.daemon.limits import DISK_CHECK_SECONDS, DISK_CHECK_SECONDS_MAX
 from wrpme.daemon.log import Log
+from wrpme.daemon.log_format import formatter
 from wrpme.daemon.net.gate import Gate
 from wrpme.daemon.net.listen import room
 from wrpme.daemon.net.redis.client import Options
@@ -41,7 +43,7 @@ from wrpme.daemon.storage.rejoin import RejoinFile, RejoinInfo
 from wrpme.daemon.storage.store import MemoryStore
 from wrpme.daemon.storage.writer import DirectDisk, Disk, ThreadDisk
 from wrpme.daemon.systemd import Manager, Outlook
-from wrpme.errors import DamagedError, DiskFullError, ShortageError, StorageError
+from wrpme.errors import DamagedError, DiskFullError, ShortageError, StorageError, UsageError
 from wrpme.limits import CLOSE_SECONDS_MAX, FLAP_SECONDS_MAX
 
 R = TypeVar("R")
@@ -68,10 +70,20 @@ class Opened(Struct, frozen=True):
 
 
 class Supervisor:
-    """Runs the nodes of one process, and tells the service manager how they are."""
+    """Runs the nodes of one process, and tells the service manager how they are. ``reread`` makes the configuration
+    anew, from a file that may have changed."""
 
-    def __init__(self, config: Config, sockets: list[socket.socket], log: Log, manager: Manager | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        sockets: list[socket.socket],
+        log: Log,
+        manager: Manager | None = None,
+        reread: Callable[[], Config] | None = None,
+    ) -> None:
         self._config = config
+        self._reread = reread or (lambda: config)
+        self._hung_up = asyncio.Event()
         self._sockets = sockets
         self._log = log
         self._clock = _clock()
@@ -91,17 +103,17 @@ class Supervisor:
         Raises:
             StorageError: the data directory can't be used, and the process can do nothing about it.
         """
-        if self._room.clients < self._config.sessions:
-            line = f"the system lets this process open files for {self._room.clients} clients only (ulimit -n)"
-            self._log.say("warning", line)
+        self._tell_room()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
-        loop.add_signal_handler(signal.SIGHUP, self._log.reopen)
+        loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+        rereading = loop.create_task(self._reread_when_asked())
         self._manager.start(lambda: (False, f"opening the data directory {self._config.root}"))
         try:
             return await self._all()
         finally:
+            rereading.cancel()
             self._manager.stopping()
             self._manager.close()
             self._machine.close()
@@ -123,6 +135,51 @@ class Supervisor:
         self._manager.stopping()
         if self._runner is not None:
             self._runner.stop()
+
+    def _tell_room(self) -> None:
+        if self._room.clients < self._config.sessions:
+            line = f"the system lets this process open files for {self._room.clients} clients only (ulimit -n)"
+            self._log.say("warning", line)
+
+    # --- the configuration ---------------------------------------------------------------------------------------
+
+    def _hang_up(self) -> None:
+        """Handles SIGHUP."""
+        self._log.reopen()
+        if self._config.given["config"]:
+            self._hung_up.set()
+
+    async def _reread_when_asked(self) -> None:
+        """Takes the configuration anew after each SIGHUP; several that come meanwhile count as one."""
+        while True:
+            await self._hung_up.wait()
+            self._hung_up.clear()
+            try:
+                self._take(await self._in_thread(self._reread))
+            except UsageError as error:
+                self._log.say("error", f"the configuration stays as it is: {error.sentence}")
+            except Exception as error:
+                self._log.defect(error)
+
+    def _take(self, fresh: Config) -> None:
+        """Applies what may change while a node runs, and says what has to wait."""
+        former = self._config
+        changed, waiting = former.compared(fresh)
+        config = self._config = former.taking(fresh)
+        says = [f"{name} is {options.text(new)} (was {options.text(old)})" for name, old, new in changed]
+        if waiting:
+            says.append(f"{', '.join(waiting)} {'waits' if len(waiting) == 1 else 'wait'} for a restart")
+        self._log.set_level(min(former.log_level, config.log_level, key=options.LEVELS.index))
+        self._log.show_as(formatter(config.log_format, str(config.advertise)))
+        told = "; ".join(says) or "nothing in it has changed"
+        self._log.say("warning" if waiting else "info", f"the configuration was read again: {told}")
+        self._log.set_level(config.log_level)
+        if config.sessions != former.sessions:
+            self._room = room(config.sessions)
+            self._tell_room()
+        if self._runner is not None:
+            given = SettingsChanged(config.grace_seconds, config.as_json())
+            self._runner.reconfigure(given, self._room.clients, self._room.sessions)
 
     # --- beginning -----------------------------------------------------------------------------------------------
 

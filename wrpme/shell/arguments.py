@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 
 from wrpme import options
+from wrpme.files import option_files
 from wrpme.errors import UsageError
 from wrpme.limits import TIMEOUT_SECONDS
 from wrpme.options import WRPMESH
@@ -14,8 +15,11 @@ from wrpme.protocol import address
 from wrpme.version import VERSION
 
 DAEMON = address.DEFAULT
+FILE = "~/.config/wrpme/wrpmesh.toml"
+"""Where the file of options is, unless XDG_CONFIG_HOME says otherwise."""
 USAGE = """\
 wrpmesh [--daemon HOST:PORT]... [--timeout SECONDS] [COMMAND [ARGUMENT...]]
+wrpmesh --hive-name NAME [--timeout SECONDS] [COMMAND [ARGUMENT...]]
 wrpmesh --tui [--daemon HOST:PORT]... [--record FILE]
 wrpmesh --tui --replay FILE
 wrpmesh --web [HOST:PORT] [--daemon HOST:PORT]... [--replay FILE]
@@ -25,7 +29,8 @@ The shell of a wrpme hive. Without COMMAND: interactive, or one command a line f
 
 {options}
 
-Where --daemon or --timeout is not given, WRPME_DAEMON or WRPME_TIMEOUT in the environment serves.
+Where --daemon, --hive-name or --timeout is not given, WRPME_DAEMON, WRPME_HIVE_NAME or WRPME_TIMEOUT in the
+environment serves, then daemon and timeout in {file}.
 wrpmesh help lists the commands."""
 
 
@@ -43,8 +48,14 @@ class Options(Struct, frozen=True):
     answer: str = ""
 
 
-def parse_options(arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> Options:
-    """Returns the options before COMMAND, and its words; for what is not given, variables of the environment serve.
+def parse_options(
+    arguments: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+    path: str = FILE,
+    read: Callable[[str], str | None] = lambda _: None,
+) -> Options:
+    """Returns the options before COMMAND, and its words; for what is not given, variables of the environment serve, and
+    then the file at ``path``, whose text ``read`` returns, or None where there is none.
 
     Raises:
         UsageError: an option or a value is wrong.
@@ -54,7 +65,11 @@ def parse_options(arguments: Sequence[str], environment: Mapping[str, str] | Non
         return Options(answer=help_text())
     if "version" in given:
         return Options(answer=f"wrpme {VERSION}")
+    option_files.stray_variables(environment or {})
     given = options.with_environment(given, environment or {})
+    text = read(path)
+    file = option_files.parse(WRPMESH, text, path) if text is not None else None
+    given = option_files.named_hive(given, file, path)
     for name in ("tui", "web"):
         if given[name] and given.words:
             raise UsageError(f"--{name} opens the dashboard, which takes no COMMAND; type it there")
@@ -72,4 +87,4 @@ def parse_options(arguments: Sequence[str], environment: Mapping[str, str] | Non
 
 def help_text() -> str:
     """Returns what ``wrpmesh --help`` prints."""
-    return USAGE.format(options="\n".join(f"  {line}" for line in options.help_lines(WRPMESH)))
+    return USAGE.format(file=FILE, options="\n".join(f"  {line}" for line in options.help_lines(WRPMESH)))

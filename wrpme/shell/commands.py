@@ -419,7 +419,7 @@ COMMANDS: tuple[Spec, ...] = (
         ("timeout",),
     ),
     Spec("node_status", (_NODE,), "prints the figures of a node as JSON"),
-    Spec("node_config", (_NODE,), "prints the configuration of a node as JSON"),
+    Spec("node_config", (_NODE,), "prints the configuration of a node as JSON, and where each value is from"),
     Spec("node_topology", (_NODE,), "prints the view of a node as JSON: members, arcs and voters"),
     Spec("stop_node", (_NODE,), "stops a node in a planned way", "Start it again on its directory.", changes=True),
     Spec(

@@ -102,7 +102,12 @@ class LocalHive:
             with open(log, "ab", opener=_private) as file:
                 # A session of its own: Ctrl-C in the terminal is for the shell, which stops the nodes in its time.
                 self._processes[number] = subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
+                    command,
+                    env={name: value for name, value in os.environ.items() if not name.startswith("WRPME_")},
+                    stdin=subprocess.DEVNULL,
+                    stdout=file,
+                    stderr=file,
+                    start_new_session=True,
                 )
         except OSError as error:
             raise errors.StartError(f"node {number} can't be started ({error.strerror or error})") from None

@@ -8,7 +8,6 @@ one of them has a value, and two must not have different ones.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, NoReturn
@@ -18,10 +17,11 @@ from msgspec import Struct
 from wrpme import options
 from wrpme.bootstrap.limits import NODE_NAME_CHARACTERS_MAX
 from wrpme.bootstrap.topology import values
-from wrpme.bootstrap.topology.toml_lines import TomlLines
 from wrpme.errors import UsageError
 from wrpme.limits import MEMBERS_MAX
 from wrpme.protocol import address as addresses
+from wrpme.files import toml_text
+from wrpme.files.toml_text import TomlLines, shown
 
 HOST_KEYS = ("user", "port", "jump", "host_keys", "directory", "python")
 NODE_KEYS = ("host", "address", "advertise", *HOST_KEYS, "host_key", "options")
@@ -36,10 +36,6 @@ ELSEWHERE = {
     **dict.fromkeys(("peer", "peers"), "the nodes of the file are told of each other"),
 }
 """Options of wrpmed that have no place in the file, and why."""
-_PLAINER = {
-    "Cannot overwrite a value": "this key is said twice",
-    r"Cannot declare \(.*?\) twice": "this table is there twice",
-}
 
 EXAMPLE = """\
 # The nodes of a hive, and the machines that they run on.
@@ -142,11 +138,7 @@ def parse(text: str, source: str) -> Topology:
     Raises:
         UsageError: something in it is wrong; the sentence has the line.
     """
-    try:
-        document = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(_not_toml(str(error), source)) from None
-    return _Reader(TomlLines(text), source).topology(document)
+    return _Reader(TomlLines(text), source).topology(toml_text.parse(text, source))
 
 
 def parse_target(words: Sequence[str]) -> tuple[Host, tuple[str, ...]]:
@@ -164,7 +156,7 @@ def parse_target(words: Sequence[str]) -> tuple[Host, tuple[str, ...]]:
     if not given.words:
         raise UsageError(f"{verb} needs [USER@]HOST[:SSHPORT], the machine that it logs in to; see help {verb}")
     if len(given.words) > 1:
-        raise UsageError(f"{values.shown(given.words[1])} is too much for {verb}: it starts one node on one host")
+        raise UsageError(f"{shown(given.words[1])} is too much for {verb}: it starts one node on one host")
     user, host, port = values.login(given.words[0])
     if "address" not in given:
         raise UsageError(f"{verb} needs -a HOST:PORT, where the node is to listen, such as -a {host}:5909")
@@ -188,16 +180,6 @@ def _arguments_of(given: options.Given) -> tuple[str, ...]:
         if name in given:
             found += [option.written] if option.value is None else [option.written, options.text(given[name])]
     return tuple(found)
-
-
-def _not_toml(reason: str, source: str) -> str:
-    for words, plain in _PLAINER.items():
-        reason = re.sub(words, plain, reason)
-    place = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)", reason)
-    if place is None:
-        return f"{source} is not TOML: {reason}"
-    where = f"line {place[1]}, column {place[2]}" if place[1] else "at its end"
-    return f"{source}, {where}: not TOML: {reason.replace(place[0], '')}"
 
 
 class _Place(Struct, frozen=True):
@@ -280,7 +262,7 @@ class _Reader:
         """Returns the words of wrpmed's command line for each option of a table."""
         if not isinstance(table, dict):
             should = "but should be a table such as { grace = 60 }"
-            self._fail_at(place, "options", f"options of {place.name} is {values.shown(table)}, {should}")
+            self._fail_at(place, "options", f"options of {place.name} is {shown(table)}, {should}")
         found: dict[str, tuple[str, ...]] = {}
         for name, value in table.items():
             if name not in options.TUNING:
@@ -294,7 +276,7 @@ class _Reader:
 
     def _entry(self, number: int, table: Mapping[str, Any], shared: Mapping[str, tuple[str, ...]]) -> _Entry:
         named = table.get("host")
-        known = f" ({values.shown(named).strip(chr(34))})" if isinstance(named, str) and named else ""
+        known = f" ({shown(named).strip(chr(34))})" if isinstance(named, str) and named else ""
         place = _Place("[[node]]", f"node {number}{known}", number)
         found = self._read(place, table)
         for key in ("host", "address"):
@@ -410,17 +392,17 @@ def _stray(key: str, is_table: bool) -> str:
     names = [table.strip("[]") for table in KEYS]
     if near := get_close_matches(key[:64], names, n=1):
         table = next(one for one in KEYS if one.strip("[]") == near[0])
-        return f"there is no table {values.shown(key)}; did you mean {table}?"
+        return f"there is no table {shown(key)}; did you mean {table}?"
     if is_table:
-        return f"there is no table {values.shown(key)}; there are {', '.join(KEYS)}"
+        return f"there is no table {shown(key)}; there are {', '.join(KEYS)}"
     homes = [table for table, keys in KEYS.items() if key in keys]
     hint = f"it belongs in {' or '.join(homes)}" if homes else "there is no such key in any table"
-    return f"{values.shown(key)} stands before the first table; {hint}"
+    return f"{shown(key)} stands before the first table; {hint}"
 
 
 def _misplaced(key: str, place: _Place) -> str:
     """Returns the sentence for a key that its table does not have."""
-    head = f"there is no key {values.shown(key)} in {place.name}"
+    head = f"there is no key {shown(key)} in {place.name}"
     if key in ELSEWHERE:
         return f"{head}: {ELSEWHERE[key]}"
     homes = [table for table, keys in KEYS.items() if key in keys and key != "options"]

@@ -16,6 +16,7 @@ from wrpme import options
 from wrpme.bootstrap.limits import TOPOLOGY_VALUE_CHARACTERS_MAX
 from wrpme.errors import UsageError
 from wrpme.protocol import address as addresses
+from wrpme.files.toml_text import shown
 
 MODES = ("strict", "pin", "ask", "accept-new")
 _HOST = re.compile(r"(?![-.])[^\s:@/\\,;\"'`*?!#%&|<>(){}\[\]$]+")
@@ -39,17 +40,11 @@ def option(name: str, given: object) -> tuple[str, ...]:
     Raises:
         UsageError: the value is of a wrong kind, or out of range.
     """
-    value = options.TUNING[name].value
-    if value is None:
-        if not isinstance(given, bool):
-            raise _wrong(given, "should be true or false")
-        return (f"--{name}",) if given else ()
-    try:
-        if isinstance(given, value.types) and not isinstance(given, bool):
-            return (f"--{name}", options.text(value.read(_plain(given))))
-    except ValueError:
-        pass
-    raise _wrong(given, f"should be {value.must}")
+    option = options.TUNING[name]
+    value = options.from_toml(option, given)
+    if option.value is None:
+        return (option.written,) if value else ()
+    return (option.written, options.text(value))
 
 
 def login(text: str) -> tuple[str, str, int]:
@@ -79,20 +74,6 @@ def login(text: str) -> tuple[str, str, int]:
     return user, name, int(port) if colon else 0
 
 
-def shown(given: object) -> str:
-    """Returns a value as TOML writes it, as far as that fits into a sentence."""
-    if isinstance(given, bool):
-        return "true" if given else "false"
-    if isinstance(given, str):
-        plain = "".join(character if character.isprintable() else "?" for character in given[:80])
-        return f'"{plain}"'
-    if isinstance(given, int | float):
-        return _plain(given)[:40]
-    if isinstance(given, list):
-        return "a list"
-    return "a table" if isinstance(given, dict) else "a date or a time"
-
-
 def _wrong(given: object, should: str) -> UsageError:
     return UsageError(f"is {shown(given)}, but {should}")
 
@@ -113,12 +94,6 @@ def _name(text: str) -> str:
         return str(IPv6Address(text[1:-1] if text.startswith("[") and text.endswith("]") else text))
     except ValueError:
         return ""
-
-
-def _plain(given: object) -> str:
-    """Returns the text of a value. A large number is hexadecimal: Python refuses to write one of very many digits in
-    decimal."""
-    return hex(given) if isinstance(given, int) and abs(given) >= 1 << 63 else str(given)
 
 
 def _is_port(text: str) -> bool:

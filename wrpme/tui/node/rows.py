@@ -302,12 +302,16 @@ def log_rows(lines: Sequence[str], width: int) -> list[Row]:
 
 
 def config_rows(config: Mapping[str, Any], width: int) -> list[Row]:
-    """Returns a configuration as JSON, an option to a line."""
+    """Returns a configuration as JSON, an option to a line, with where its value is from."""
     rows: list[Row] = []
-    for line in json.dumps(config, indent=2, ensure_ascii=False).split("\n"):
+    traced = {name: found for name, found in config.items() if isinstance(found, dict) and "origin" in found}
+    values = {name: found.get("value") if name in traced else found for name, found in config.items()}
+    for line in json.dumps(values, indent=2, ensure_ascii=False).split("\n"):
         name, colon, value = line.partition('": ')
         if not colon:
             value = line.lstrip()
             name = line[: len(line) - len(value)]
+        elif (found := traced.get(name.removeprefix('  "'))) is not None:
+            value += f"  # {found['origin']}"
         rows += broken(((name + colon, "dim"),), escaped(value, keep=""), "text", width)
     return rows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wrpme.bootstrap.topology.toml_lines import TomlLines
+from wrpme.files.toml_text import TomlLines
 
 TEXT = """\
 # [defaults]

@@ -1,4 +1,5 @@
-"""The lines in which the tables and keys of a TOML text stand, as far as they are certain; tomllib does not tell them.
+"""Texts of TOML that operators write: how they are read, what is said of a wrong one, and the lines in which tables and
+keys stand, as far as they are certain; tomllib does not tell them.
 
 This module is pure.
 """
@@ -6,11 +7,62 @@ This module is pure.
 from __future__ import annotations
 
 import re
+from typing import Any
 
+from wrpme.errors import UsageError
+
+_PLAINER = {
+    "Cannot overwrite a value": "this key is said twice",
+    r"Cannot declare \(.*?\) twice": "this table is there twice",
+}
 _PART = r"(?:[A-Za-z0-9_-]+|\"[^\"\\]*\"|'[^']*')"
 _PATH = rf"{_PART}(?:\s*\.\s*{_PART})*"
 _HEADER = re.compile(rf"\s*(\[\[?)\s*({_PATH})\s*\]\]?\s*(?:#.*)?")
 _KEY = re.compile(rf"\s*({_PATH})\s*=")
+
+
+def parse(text: str, source: str) -> dict[str, Any]:
+    """Returns what a text says; ``source`` is the name of its file in sentences.
+
+    Raises:
+        UsageError: it is not TOML; the sentence has the line.
+    """
+    import tomllib  # here: most sessions of wrpmesh have no file to read
+
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(_not_toml(str(error), source)) from None
+
+
+def shown(given: object) -> str:
+    """Returns a value as TOML writes it, as far as that fits into a sentence."""
+    if isinstance(given, bool):
+        return "true" if given else "false"
+    if isinstance(given, str):
+        plain = "".join(character if character.isprintable() else "?" for character in given[:80])
+        return f'"{plain}"'
+    if isinstance(given, int | float):
+        return number_text(given)[:40]
+    if isinstance(given, list):
+        return "a list"
+    return "a table" if isinstance(given, dict) else "a date or a time"
+
+
+def number_text(given: object) -> str:
+    """Returns the text of a value. A large number is hexadecimal: Python refuses to write one of very many digits in
+    decimal."""
+    return hex(given) if isinstance(given, int) and abs(given) >= 1 << 63 else str(given)
+
+
+def _not_toml(reason: str, source: str) -> str:
+    for words, plain in _PLAINER.items():
+        reason = re.sub(words, plain, reason)
+    place = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)", reason)
+    if place is None:
+        return f"{source} is not TOML: {reason}"
+    where = f"line {place[1]}, column {place[2]}" if place[1] else "at its end"
+    return f"{source}, {where}: not TOML: {reason.replace(place[0], '')}"
 
 
 class TomlLines:
