@@ -20,6 +20,7 @@ from time import monotonic
 import msgspec
 
 from tests.sim.linear import Operation
+from tests.system.backups import Backups
 from tests.system.callers import Followers, Mortals, Scanner, Transactions
 from tests.system.redis_callers import RedisCallers
 from wrpme import Client, errors
@@ -90,6 +91,7 @@ class Load:
         self.followers = Followers(self)
         self.mortals = Mortals(self)
         self.redis_callers = RedisCallers(self)
+        self.backups = Backups(self, self.transactions)
 
     def client(self) -> Client:
         """Each begins with another node."""
@@ -103,7 +105,7 @@ class Load:
         self.followers.begin()
         tasks = [asyncio.create_task(self.call_entries()) for _ in range(self.callers)]
         tasks += [asyncio.create_task(self.call_counter(at % COUNTERS)) for at in range(2 * COUNTERS)]
-        others = (self.transactions, self.transactions, self.scanner, self.mortals)
+        others = (self.transactions, self.transactions, self.scanner, self.mortals, self.backups)
         tasks += [asyncio.create_task(other.call()) for other in others]
         tasks += [asyncio.create_task(self.redis_callers.call()) for _ in range(self.doors)]
         return [*tasks, asyncio.create_task(self.call_set()), asyncio.create_task(self.probe())]
@@ -268,7 +270,13 @@ class Load:
             await self.mortals.end(client)
             await self.followers.end(client)
             wrong = await self.transactions.wrong(client)
-        wrong += [*self.scanner.wrong, *self.followers.wrong, *self.mortals.wrong, *self.redis_callers.wrong]
+        wrong += [
+            *self.scanner.wrong,
+            *self.followers.wrong,
+            *self.mortals.wrong,
+            *self.redis_callers.wrong,
+            *self.backups.wrong,
+        ]
         return Saw(
             self.histories, dict(self.outcomes), len(self.acknowledged), lost, self.wrong, counters, wrong,
             self.longest, self.longest_at,
