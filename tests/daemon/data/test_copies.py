@@ -10,6 +10,7 @@ import pytest
 
 from tests.daemon.data.parts import key, made
 from wrpme.daemon.data import copies
+from wrpme.daemon.storage import torn
 from wrpme.daemon.storage.leveldb import open_store
 from wrpme.errors import DamagedError, StorageError, UsageError
 
@@ -29,6 +30,16 @@ def test_nothing_in_it_is_touched_and_nothing_is_left(tmp_path: Path) -> None:
         store.write([(key(b"a"), None)], True)
         store.compact(b"", b"\xff")
     assert state(directory) == before and [found.name for found in tmp_path.iterdir()] == ["data"]
+
+
+def test_a_table_that_is_in_no_manifest_yet_is_not_written_over(tmp_path: Path) -> None:
+    """As a process leaves it that was killed between the two: the next one gives its number to another table."""
+    directory = made(tmp_path / "data")
+    place = Path(directory, f"{torn.next_number(directory):06d}.ldb")
+    place.write_bytes(b"what it was")
+    with copies.opened(directory) as store:
+        assert store.get(key(b"large")) is not None
+    assert place.read_bytes() == b"what it was"
 
 
 def test_where_there_are_no_links_it_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """A copy of a data directory to look at: LevelDB writes even where it is only to be read.
 
-Tables never change, so they are linked; the logs and the few small files are copied. What LevelDB makes of them when it
+Tables never change, so they are linked, but for one whose number LevelDB would give to a new table, as it would write
+through the link; that, the logs and the few small files are copied. What LevelDB makes of them when it
 opens the copy is made there. The directory itself is locked while it is copied, and nothing in it is touched.
 """
 
@@ -13,11 +14,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from wrpme.daemon.storage import leveldb, rejoin
+from wrpme.daemon.storage import leveldb, rejoin, torn
 from wrpme.daemon.storage.leveldb import LevelStore
 from wrpme.errors import StorageError, UsageError
 
-_TABLE = re.compile(r"\d+\.(ldb|sst)\Z")
+_TABLE = re.compile(r"(\d+)\.(ldb|sst)\Z")
 _COPIED = re.compile(r"(CURRENT|MANIFEST-\d+|\d+\.log)\Z")
 
 
@@ -43,11 +44,13 @@ def copied(directory: str, target: str) -> None:
     check_is_one(directory)
     try:
         with leveldb.locked(directory):
+            reused = torn.next_number(directory)
             for name in os.listdir(directory):
                 source, place = os.path.join(directory, name), os.path.join(target, name)
-                if _TABLE.match(name):
+                table = _TABLE.match(name)
+                if table and int(table[1]) < reused:
                     _link(source, place)
-                elif _COPIED.match(name) or name == rejoin.NAME:
+                elif table or _COPIED.match(name) or name == rejoin.NAME:
                     shutil.copyfile(source, place)
     except OSError as error:
         raise leveldb.unusable(directory, error) from None
