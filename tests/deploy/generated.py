@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.deploy import completions
+from tests.deploy import completions, man_pages
 from tests.deploy.shape import PROGRAMS
 
 ROOT = Path(__file__).parent.parent.parent
 COMPLETIONS = "deploy/completions"
+MAN = "deploy/man"
 
 
 def generated() -> dict[str, str]:
@@ -19,4 +20,5 @@ def generated() -> dict[str, str]:
         files[f"{COMPLETIONS}/bash/{program.name}"] = completions.bash(program)
         files[f"{COMPLETIONS}/zsh/_{program.name}"] = completions.zsh(program)
         files[f"{COMPLETIONS}/fish/{program.name}.fish"] = completions.fish(program)
+        files[f"{MAN}/{program.name}.1"] = man_pages.page(program)
     return files
