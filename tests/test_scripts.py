@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 TOOLS = ("bash", "cat", "dirname", "env", "grep", "rm")
 """What the script uses and every machine has."""
-ALL = {"chromium", "iproute2", "iptables", "nodejs", "npm", "tmux"}
+ALL = {"chromium", "fish", "groff", "iproute2", "iptables", "nodejs", "npm", "tmux", "zsh"}
 """Of the packages those whose programs are found by PATH: the others may be on this machine."""
 
 
@@ -54,7 +54,8 @@ def project(tmp_path: Path) -> Path:
         (["tests/system/test_web.py"], {"chromium"}),
         (["tests/system/test_readme.py"], {"iproute2"}),
         (["tests/system/test_nemesis.py", "tests/core"], {"iproute2", "iptables"}),
-        (["tests/system"], ALL),
+        (["tests/system"], ALL - {"fish", "groff", "zsh"}),
+        (["tests/deploy"], {"fish", "groff", "zsh"}),
         (["-x"], ALL),
         ([], ALL),
     ],

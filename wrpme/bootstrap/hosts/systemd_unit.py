@@ -6,6 +6,8 @@ script becomes the daemon (``exec``), so that the process which systemd started 
 After exit status 0 (a planned stop, ``stop_node``, ``leave``) the unit does not start the node again, nor after 2, a
 wrong command line, which would be wrong again. After anything else it does, until the node has failed
 ``UNIT_STARTS_MAX`` times in a row.
+
+The unit in ``deploy/systemd``, for nodes that are made by hand, is made of the same parts.
 """
 
 from __future__ import annotations
@@ -30,7 +32,11 @@ PORTS_OF_ROOT = 1024
 SHARED = ("/tmp/", "/var/tmp/")
 """The directories that ``PrivateTmp`` hides."""
 
+STARTS = f"StartLimitIntervalSec={UNIT_STARTS_SECONDS}\nStartLimitBurst={UNIT_STARTS_MAX}\n"
+NETWORK = "Wants=network-online.target\nAfter=network-online.target\n"
+NOTIFIES = "Type=notify\nNotifyAccess=main\n"
 SERVICE = f"""\
+SyslogIdentifier=wrpmed
 Restart=on-failure
 RestartSec={UNIT_RESTART_SECONDS}
 RestartPreventExitStatus=2
@@ -85,13 +91,9 @@ def unit(node_name: str, directory: str, *, user: bool, address: str) -> str:
     script = f"{directory}/run"
     head = (
         f"# The wrpme node {node_name}, kept running by {script}\n"
-        f"[Unit]\nDescription=wrpme node {_plain(address)}\n"
-        f"StartLimitIntervalSec={UNIT_STARTS_SECONDS}\nStartLimitBurst={UNIT_STARTS_MAX}\n"
+        f"[Unit]\nDescription=wrpme node {_plain(address)}\n{STARTS}"
     )
-    begin = (
-        f"\n[Service]\nType=notify\nNotifyAccess=main\nExecStart=/bin/sh {_quoted(script).replace('$', '$$')}\n"
-        "SyslogIdentifier=wrpmed\n"
-    )
+    begin = f"\n[Service]\n{NOTIFIES}ExecStart=/bin/sh {_quoted(script).replace('$', '$$')}\n"
     if user:
         return f"{head}{begin}{SERVICE}{UNPRIVILEGED}\n[Install]\nWantedBy=default.target\n"
     # With this capability root may read what is in a directory of another user, as usual.
@@ -100,7 +102,7 @@ def unit(node_name: str, directory: str, *, user: bool, address: str) -> str:
         capabilities.append("CAP_NET_BIND_SERVICE")
     hidden = "" if directory.startswith(SHARED) else "PrivateTmp=yes\n"
     return (
-        f"{head}Wants=network-online.target\nAfter=network-online.target\nRequiresMountsFor={_quoted(directory)}\n"
+        f"{head}{NETWORK}RequiresMountsFor={_quoted(directory)}\n"
         f"{begin}{SERVICE}CapabilityBoundingSet={' '.join(capabilities)}\n{UNPRIVILEGED}{PRIVILEGED}{hidden}"
         f"ReadWritePaths={_quoted(directory)}\n\n[Install]\nWantedBy=multi-user.target\n"
     )
