@@ -35,6 +35,11 @@ def test_absurd_lengths_are_not_believed() -> None:
         kinds(MARK + b"\xff" * 8)
 
 
+def test_a_later_format_is_named() -> None:
+    with pytest.raises(BackupError, match="of a later release"):
+        kinds(MARK.replace(b"1", b"2"))
+
+
 def test_a_later_release_is_named() -> None:
     with pytest.raises(BackupError, match="of a later release"):
         kinds(MARK + frame_of(77, 1))

@@ -136,3 +136,16 @@ def test_a_part_of_the_ring_is_enough_where_no_more_is_told() -> None:
     writer.end(5)
     writer.finish()
     assert read(out.getvalue()) == {}
+
+
+@pytest.mark.parametrize("parts", [[(0, b"12"), (4, b"56")], [(2, b"3456")], [(0, b"12")], [(0, b"123456"), (2, b"3")]])
+def test_a_part_of_a_content_that_is_missing_is_noticed_before_anything_is_read(parts: list[tuple[int, bytes]]) -> None:
+    out = io.BytesIO()
+    writer = Writer(out.write, HEADER)
+    writer.begin(1, 0, RING - 1)
+    for offset, part in parts:
+        writer.add(1, b"a", 0, b"v" * 16, 6, offset, part)
+    writer.end(1)
+    writer.finish()
+    with pytest.raises(BackupError, match="a part of a content is missing"):
+        Reader(io.BytesIO(out.getvalue()), "FILE").check()

@@ -229,17 +229,21 @@ def test_a_node_begins_at_the_start_of_the_machine(nodes: Nodes) -> None:
     node.systemctl("disable", node.unit)
 
 
-def test_the_unit_in_the_documents(nodes: Nodes) -> None:
-    block = re.search(r"```ini\n(\[Unit\]\n.*?)```", (ROOT / "docs/operations.md").read_text(), re.DOTALL)
+def test_the_unit_in_deploy_with_the_file_of_options_in_the_documents(nodes: Nodes) -> None:
+    """As root: the host of this test has no user of its own for it, see tests/deploy."""
+    block = re.search(r"special to a node.*?```toml\n(.*?)```", (ROOT / "docs/operations.md").read_text(), re.DOTALL)
     assert block is not None
-    text = block[1].replace("192.168.1.", "127.0.0.").replace("/opt/wrpme/bin", str(Path(sys.executable).parent))
+    options = nodes.host.units / "wrpmed.toml"
+    options.write_text(block[1].replace("192.168.1.", "127.0.0."))
+    text = (ROOT / "deploy/systemd/wrpmed.service").read_text().replace("User=wrpmed\nGroup=wrpmed\n", "")
+    text = text.replace("/opt/wrpme/bin", str(Path(sys.executable).parent))
     path = nodes.host.units / "wrpmed.service"
-    path.write_text(text)
+    path.write_text(text.replace("/etc/wrpme/wrpmed.toml", str(nodes.host.inside(options))))
     run = nodes.host.run
     assert run("systemd-analyze", "verify", "--man=no", str(nodes.host.inside(path))) == ""
     run("systemctl", "daemon-reload")
     run("systemctl", "enable", "--now", "--no-block", "wrpmed")
-    waiting = f'Status: "waiting for a hive at {FIRST}"'
+    waiting = f'Status: "waiting for a hive at {FIRST}'
     nodes.host.until(waiting, lambda: waiting in run("systemctl", "status", "--no-pager", "wrpmed", check=False))
     nodes.make("-a", FIRST).start()
     nodes.host.until("wrpmed is active", lambda: run("systemctl", "is-active", "wrpmed", check=False) == "active")

@@ -19,6 +19,7 @@ from wrpme.errors import BackupError
 from wrpme.limits import MIB
 
 MARK = b"wrpme backup 1\n"
+_ANY_MARK = MARK[:-2]
 HEADER, BEGIN, BLOCK, END, VOID, TRAILER = range(6)
 FIELDS = {HEADER: 5, BEGIN: 3, BLOCK: 2, END: 2, VOID: 1, TRAILER: 4}
 """How many values follow each kind; a later release may append others."""
@@ -73,6 +74,8 @@ def frames_in(file: BinaryIO, name: str) -> Iterator[tuple[int, list[Any], bytes
     mark = file.read(len(MARK))
     if mark != MARK:
         whole = MARK.startswith(mark) and len(mark) < len(MARK)
+        if mark.startswith(_ANY_MARK) and len(mark) == len(MARK):
+            raise later(name)
         what = "is cut: it ends before its first frame" if mark and whole else "is no backup of wrpme"
         raise BackupError(f"{name} {'is empty' if not mark else what}; nothing was read of it, give another file")
     kind = -1
@@ -99,8 +102,13 @@ def _values(payload: bytes, name: str, at: int) -> tuple[int, list[Any]]:
     except (ValueError, TypeError, msgpack.UnpackException):
         raise damaged(name, f"the frame at byte {at} is not one of a backup") from None
     if kind not in FIELDS or len(values) < FIELDS[kind]:
-        raise BackupError(f"{name} is of a later release of wrpme than this one; restore it with that release")
+        raise later(name)
     return kind, values
+
+
+def later(name: str) -> BackupError:
+    """Returns the error of a file that this release does not know."""
+    return BackupError(f"{name} is of a later release of wrpme than this one; restore it with that release")
 
 
 def cut(name: str, at: int) -> BackupError:

@@ -50,6 +50,8 @@ class Reader:
         ranges: dict[int, tuple[int, int]] = {}
         seen: dict[int, int] = {}
         good: set[int] = set()
+        begun: dict[int, tuple[tuple[bytes, int, bytes, int], int]] = {}
+        """Of a content in several parts: whose it is, and how far it is."""
         size_bytes: dict[int, int] = {}
         last: list[Any] = []
         for kind, values, data in frames_in(self._from_start(), self._name):
@@ -68,10 +70,19 @@ class Reader:
                 if section not in seen:
                     raise damaged(self._name, f"section {section} has not begun, or has ended")
                 if kind == BLOCK:
-                    for *_, size, offset, part in self._parts(values[1]):
-                        seen[section] += offset + len(part) >= size
+                    for alias, expiry, version, size, offset, part in self._parts(values[1]):
+                        entry = alias, expiry, version, size
+                        if (entry, offset) != begun.get(section, (entry, 0)):
+                            raise damaged(self._name, f"a part of a content is missing in section {section}")
+                        begun[section] = entry, offset + len(part)
+                        if offset + len(part) == size:
+                            del begun[section]
+                            seen[section] += 1
                         size_bytes[section] += len(part)
                 else:
+                    if kind == END and section in begun:
+                        raise damaged(self._name, f"a part of a content is missing in section {section}")
+                    begun.pop(section, None)
                     if kind == END and seen[section] != values[1]:
                         raise damaged(self._name, f"section {section} has {seen[section]} entries, not {values[1]}")
                     if kind == END:

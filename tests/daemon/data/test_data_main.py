@@ -12,7 +12,7 @@ from tests.daemon.data.parts import ENTRIES, key, made
 from wrpme.backup.reader import Reader
 from wrpme.daemon.data.main import COMMANDS, run
 from wrpme.daemon.storage.leveldb import open_store
-from wrpme.errors import StorageError
+from wrpme.errors import DamagedError, StorageError
 
 Captured = pytest.CaptureFixture[str]
 
@@ -66,6 +66,19 @@ def test_one_that_is_damaged_is_repaired_aside_and_no_node_starts_on_that(tmp_pa
     found = _entries(file)
     assert found and set(found) < set(ENTRIES) and all(found[alias] == ENTRIES[alias][1] for alias in found)
     assert run(["repair", directory]) == 2 and "is there already" in capsys.readouterr().err
+
+
+def test_a_table_that_was_cut_is_damage(tmp_path: Path, capsys: Captured) -> None:
+    """A node sets such a directory aside."""
+    directory = made(tmp_path / "data")
+    open_store(directory).close()
+    table = max(Path(directory).glob("*.ldb"), key=lambda path: path.stat().st_size)
+    os.truncate(table, table.stat().st_size // 2)
+    assert run(["check", directory]) == 1
+    assert capsys.readouterr().err.startswith(f"damaged: the data directory {directory} is damaged (")
+    with pytest.raises(DamagedError):
+        store = open_store(directory)
+        list(store.scan(b"", b"\xff"))
 
 
 def _entries(file: Path) -> dict[bytes, bytes]:

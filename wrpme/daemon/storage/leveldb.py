@@ -36,6 +36,8 @@ _EXPECTED_FILE = re.compile(
 )
 _LOG_FILE = re.compile(r"\d+\.log\Z")
 _TABLE_FILE = re.compile(r"\d+\.(ldb|sst)\Z")
+_BEYOND_END = re.compile(r"(\d+\.(?:ldb|sst)): Invalid argument\Z")
+"""How LevelDB says that a table ends before a block that it should have."""
 _FLOCK = struct.Struct("hhqqi4x") if sys.platform == "linux" else None
 
 
@@ -285,6 +287,8 @@ def _explained(error: Exception, directory: str) -> StorageError:
     if "No such file or directory" in text:
         name = re.search(r"([^/]+): No such file", text)
         return damaged(directory, f"its file {name[1]} is missing" if name else reason)
+    if table := _BEYOND_END.search(text):
+        return damaged(directory, f"its file {table[1]} is shorter than it was")
     number = next((number for number in errno.errorcode if os.strerror(number) == reason), 0)
     return unusable(directory, OSError(number, reason if text.startswith("IO error") else text))
 
