@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tests.sim.linear import REMOVES, WRITES, Operation
+from tests.sim.machine import WALL_MILLISECONDS
 from tests.sim.versions import Seen, Versions, is_counter
 from wrpme import errors
 from wrpme.protocol.messages import Aliases, Count, Failed, Number, PrefixScan, RingScan
@@ -69,13 +70,16 @@ class Walked:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """All ``entries`` of the positions from ``first`` to ``end``, as of one moment."""
+    """All ``entries`` of the positions from ``first`` to ``end``, as of one moment, no later than ``at``; with the
+    ``ends`` of their lives."""
 
     call: int
     back: int
+    at: float
     first: int
     end: int
     entries: dict[str, bytes]
+    ends: dict[str, int]
 
 
 class Scans:
@@ -192,8 +196,8 @@ class Scans:
 
         def hear(reply: object) -> None:
             if isinstance(reply, Snapshot):
-                entries: dict[str, bytes] = {}
-                self._read(machine, node, reply, Taken(call, world.moment(), reply.first, arc.end, entries), b"", 0)
+                taken = Taken(call, world.moment(), world.agenda.now, reply.first, arc.end, {}, {})
+                self._read(machine, node, reply, taken, b"", 0)
             else:
                 self._refused(reply)
 
@@ -211,6 +215,7 @@ class Scans:
                 assert saved.offset == len(taken.entries.get(alias, b"")), (
                     f"{saved} does not go on where the last ended"
                 )
+                taken.ends[alias] = saved.expiry
                 taken.entries[alias] = taken.entries.get(alias, b"") + saved.part
             if reply.more:
                 world.agenda.after(world.random.random(), lambda: go_on(reply.after, reply.offset))
@@ -286,7 +291,9 @@ class Scans:
             others = taken.entries.keys() - set(within)
             assert not others, f"a snapshot of {taken.first:x} to {taken.end:x} has {others}"
             for alias in within:
-                given = taken.entries.get(alias)
+                given, end = taken.entries.get(alias), taken.ends.get(alias, 0)
+                if 0 < end <= WALL_MILLISECONDS + 1000.0 * (taken.at + self.world.skew_seconds):
+                    continue  # it may be over, and was not removed yet: whoever reads it sees so by its end
                 kind, result = ("listed", "not_found") if given is None else ("get_entry", "ok")
                 histories[alias].append(Operation(kind, taken.call, taken.back, result, given=given))
 

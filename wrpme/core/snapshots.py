@@ -22,7 +22,7 @@ from wrpme.core.limits import (
     SNAPSHOTS_MAX,
 )
 from wrpme.core.outbox import Origin
-from wrpme.core.replication.replica import CLOCK, Replica
+from wrpme.core.replication.replica import Replica
 from wrpme.core.replication.replica_table import ReplicaTable
 from wrpme.errors import BusyError, UnstableError
 from wrpme.protocol.messages import Done
@@ -32,14 +32,14 @@ GONE = "this node gives no such snapshot any more: it was started again, or nobo
 
 
 class Kept:
-    """One snapshot of the entries with keys from ``low`` to below ``high``. What has expired by ``wall`` is not in it.
-    A content that is larger than a page is kept from part to part."""
+    """One snapshot of the entries with keys from ``low`` to below ``high``, which have the ends of their lives beside
+    them: what has expired and was not removed yet is in it, since to leave it out would be to say that it is gone. A
+    content that is larger than a page is kept from part to part."""
 
-    def __init__(self, reader: ReaderSnapshot, low: bytes, high: bytes, wall: float, now: float) -> None:
+    def __init__(self, reader: ReaderSnapshot, low: bytes, high: bytes, now: float) -> None:
         self.asked_at = now
         self._reader = reader
         self._low, self._high = low, high
-        self._wall = wall
         self._large: tuple[bytes, bytes] = b"", b""
 
     def close(self) -> None:
@@ -59,7 +59,7 @@ class Kept:
         for looked_at, (key, value) in enumerate(pairs):
             if size >= PAGE_BYTES_MAX or looked_at >= PAGE_ENTRIES_SCANNED_MAX:
                 return SnapshotPart(number, tuple(found), True, after)
-            if expiry_in(value) != REMOVED and not 0 < expiry_in(value) <= self._wall:
+            if expiry_in(value) != REMOVED:
                 saved = _saved(key, value, offset if key == after else 0)
                 if found and size + len(saved.part) > PAGE_BYTES_MAX:
                     return SnapshotPart(number, tuple(found), True, after)
@@ -102,16 +102,13 @@ class Snapshots:
             refusal = replica.refusal() if replica is not None else UnstableError("the hive changes; try again")
             context.outbox.fail(origin, request.id, refusal)
             return
-        if not context.clock_is_checked():
-            context.outbox.fail(origin, request.id, UnstableError(CLOCK))
-            return
         if len(self._kept) >= SNAPSHOTS_MAX and not self._drop_idle():
             busy = f"this node gives {SNAPSHOTS_MAX} snapshots already, as many as it may; try again when a backup ends"
             context.outbox.fail(origin, request.id, BusyError(busy))
             return
         self._number += 1
         number, low, high = self._number, replica.writes.low, replica.writes.high
-        self._kept[number] = Kept(context.reader.snapshot(), low, high, context.time.early, context.now)
+        self._kept[number] = Kept(context.reader.snapshot(), low, high, context.now)
         began = Snapshot(request.id, number, replica.first, replica.counts()[0])
 
         def settled(fine: bool) -> None:
