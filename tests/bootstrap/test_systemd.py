@@ -256,3 +256,47 @@ def test_a_machine_with_an_sshd_too(tmp_path: Path) -> None:
         for user, words in (("root", "systemctl"), (USER, f"XDG_RUNTIME_DIR=/run/user/{USER_ID} systemctl --user")):
             command = hosts.client_command([*ssh, f"{user}@{hosts.addresses[0]}", f"{words} is-system-running"])
             assert subprocess.run(command, capture_output=True, check=True).stdout == b"running\n"
+
+
+# --- by hand ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_unit_for_nodes_by_hand(host: SystemdHost) -> None:
+    """It runs as a user without any right, who writes to the directory that systemd makes for it and nowhere else."""
+    text = (ROOT / "deploy" / "systemd" / "wrpmed.service").read_text()
+    reading = "CAP_DAC_READ_SEARCH"  # the Python of the tests may be in a home that is root's alone
+    others = {
+        "CapabilityBoundingSet=\n": f"CapabilityBoundingSet={reading}\nAmbientCapabilities={reading}\n",
+        "User=wrpmed": "User=daemon",
+        "Group=wrpmed": "Group=daemon",
+        "/opt/wrpme/bin/wrpmed": "/run/wrpmed",
+        "/etc/wrpme/wrpmed.toml": "/run/wrpmed.toml",
+    }
+    for word, other in others.items():
+        assert text.count(word) == 1
+        text = text.replace(word, other)
+    host.run("sh", "-c", f"echo 'address = \"{FIRST}\"' > /run/wrpmed.toml")
+    script = f'#!/bin/sh\nexec {sys.executable} -I -B -m wrpme.daemon "$@"'
+    host.run("sh", "-c", 'echo "$0" > /run/wrpmed && chmod 755 /run/wrpmed', script)
+    path = host.units / "wrpmed.service"
+    path.write_text(text)
+    try:
+        host.run("systemctl", "daemon-reload")
+        host.run("systemctl", "start", "wrpmed")
+        assert host.run("stat", "-c", "%U %a", "/var/lib/wrpmed", "/var/lib/wrpmed/log").split() == [
+            "daemon", "700", "daemon", "640",
+        ]  # fmt: skip
+        wrpmesh(host, "put", "by-hand", "content")
+        host.run("sh", "-c", "echo 'grace = 30' >> /run/wrpmed.toml")
+        host.run("systemctl", "reload", "wrpmed")
+        log = "the configuration was read again: grace is 30"
+        host.until(log, lambda: log in host.run("cat", "/var/lib/wrpmed/log"))
+        host.run("systemctl", "restart", "wrpmed")
+        assert wrpmesh(host, "get", "by-hand") == "content"
+        said = host.run("systemd-analyze", "security", "--no-pager", "--offline=true", str(host.inside(path)))
+        found = re.search(r"Overall exposure level for .*: (\d+\.\d)", said)
+        assert found is not None and float(found[1]) < 3.0, said
+    finally:
+        host.run("systemctl", "stop", "wrpmed")
+        path.unlink()
+        host.run("systemctl", "daemon-reload")
