@@ -38,6 +38,7 @@ STABLE = {
     26: "shortage",
     27: "number",
     28: "apart",
+    29: "backup",
 }
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, WrpmeError)]
 

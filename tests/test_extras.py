@@ -20,7 +20,7 @@ from wrpme.shell.console import Console
 from wrpme.shell.session import lacking
 
 PACKAGES = {
-    "tui": {"textual", "rich", "msgpack"},
+    "tui": {"textual", "rich"},
     "web": {"aiohttp", "textual_serve"},
     "ssh": {"asyncssh", "packaging"},
     "redis": {"redis"},

@@ -321,6 +321,7 @@ JSON = Option("json", "print one object of JSON")
 JSON_LINES = Option("json", "print one object of JSON a line")
 AS_EVER = Option("json", "print one object of JSON a line, as without it")
 
+WRPME_DATA = Syntax("wrpme-data", HELP, is_program=True)
 WRPMED = Syntax(
     "wrpmed",
     (

@@ -19,6 +19,8 @@ from wrpme.bootstrap.bundle.platform import Target
 from wrpme.bootstrap.bundle.wheels import Need, Part
 from wrpme.errors import DamagedError, RemoteError
 
+COMPILED = "msgpack", "msgspec", "plyvel-next", "uvloop"
+"""What is another wheel on each platform; the last one is not needed."""
 ELSEWHERE = Target((3, 13), "aarch64", "glibc", (2, 36))
 
 
@@ -130,31 +132,29 @@ def test_an_installed_file_that_somebody_changed_is_not_sent(tmp_path: Path) -> 
 
 @pytest.mark.asyncio
 async def test_what_is_fetched_is_fetched_once(index: Index) -> None:
-    for name in ("msgspec", "plyvel-next", "uvloop"):
+    for name in COMPILED:
         index.has(name)
     assert wheels.known(ELSEWHERE) is None
     parts, said = await collect()
-    assert [part.name for part in parts] == ["h11", "msgspec", "plyvel-next", "prometheus-client", "uvloop"]
-    assert {line.split("=")[0].split(">")[0] for line in said} == {
-        "fetching msgspec", "fetching plyvel-next", "fetching uvloop",
-    }  # fmt: skip
+    assert [part.name for part in parts] == ["h11", "msgpack", "msgspec", "plyvel-next", "prometheus-client", "uvloop"]
+    assert {line.split("=")[0].split(">")[0] for line in said} == {f"fetching {name}" for name in COMPILED}
     assert all(line.endswith(f" for {ELSEWHERE}") for line in said)
     assert dict(next(files for part, files in parts.items() if part.name == "msgspec")) == {
         "msgspec/__init__.py": b"x = 1\n", "msgspec-1.0.dist-info/METADATA": b"Name: msgspec\n",
     }  # fmt: skip
     assert wheels.known(ELSEWHERE) == tuple(parts)
     assert await collect() == (parts, [])
-    assert len(index.asked) == 3
+    assert len(index.asked) == 4
     await collect(Target((3, 13), "aarch64", "glibc", (2, 31)))
-    assert len(index.asked) == 6, "an older C library may need another wheel"
+    assert len(index.asked) == 8, "an older C library may need another wheel"
 
 
 @pytest.mark.asyncio
 async def test_a_node_does_without_uvloop_where_there_is_none(index: Index) -> None:
-    index.has("msgspec")
-    index.has("plyvel-next")
+    for name in COMPILED[:-1]:
+        index.has(name)
     parts, _ = await collect()
-    assert [part.name for part in parts] == ["h11", "msgspec", "plyvel-next", "prometheus-client"]
+    assert [part.name for part in parts] == ["h11", "msgpack", "msgspec", "plyvel-next", "prometheus-client"]
     assert wheels.known(ELSEWHERE) == tuple(parts)
     assert await collect() == (parts, []), "nor is it asked for again"
 
@@ -165,13 +165,14 @@ async def test_without_an_index_a_wheel_is_not_taken_for_one_that_does_not_exist
     with pytest.raises(RemoteError, match="no index"):
         await collect()
     index.unreachable = False
-    for name in ("msgspec", "plyvel-next", "uvloop"):
+    for name in COMPILED:
         index.has(name)
-    assert len((await collect())[0]) == 5, "two of them, which are the same everywhere, are installed here"
+    assert len((await collect())[0]) == 6, "two of them, which are the same everywhere, are installed here"
 
 
 @pytest.mark.asyncio
 async def test_no_wheel_of_what_is_needed(index: Index) -> None:
+    index.has("msgpack")
     index.has("msgspec")
     with pytest.raises(RemoteError, match="no wheel of plyvel-next"):
         await collect()
@@ -179,22 +180,23 @@ async def test_no_wheel_of_what_is_needed(index: Index) -> None:
 
 @pytest.mark.asyncio
 async def test_a_damaged_wheel_in_the_cache_is_fetched_anew(index: Index, cache: Path) -> None:
-    for name in ("msgspec", "plyvel-next", "uvloop"):
+    for name in COMPILED:
         index.has(name)
     parts, _ = await collect()
-    (first, second, third) = sorted((cache / "wheels").glob("*/*.whl"))
+    (first, second, third, _) = sorted((cache / "wheels").glob("*/*.whl"))
     content = bytearray(first.read_bytes())
     content[content.index(b"x = 1")] ^= 1
     first.write_bytes(content)
     second.write_bytes(second.read_bytes()[:100])
     third.unlink()
     assert (await collect())[0] == parts
-    assert len(index.asked) == 6
+    assert len(index.asked) == len(COMPILED) + 3
     assert not list((cache / "wheels").glob(".*"))
 
 
 @pytest.mark.asyncio
 async def test_a_wheel_that_is_not_as_its_record_says(index: Index, cache: Path) -> None:
+    index.has("msgpack")
     index.has("msgspec", __init__="y = 2")
     index.has("plyvel-next")
     with pytest.raises(RemoteError, match=r"that pip fetched for Python 3\.13 on aarch64 with glibc 2\.36 is damaged"):

@@ -11,8 +11,8 @@ from tests.harness import HIVE, identity
 from tests.samples import ENVELOPE_SAMPLES
 from wrpme.core.io import (
     Adopted, ClockJumped, Effect, FollowersBehind, Input, Exit, LinkDown, LinkUp, NotSent, Persist, Persisted,
-    PersistFailed, Publish, Received, ReplyTo, Requested, LogLine, Send, SessionClosed, Settings, StopAsked, TurnEnded,
-    ViewComputed, Woken,
+    PersistFailed, Publish, Received, ReplyTo, Requested, LogLine, Send, SessionClosed, Settings, SettingsChanged,
+    StopAsked, TurnEnded, ViewComputed, Woken,
 )  # fmt: skip
 from wrpme.core.node import Node
 from wrpme.daemon.storage.store import MemoryStore
@@ -35,6 +35,7 @@ EVENTS: list[Any] = [
     ViewComputed(1, (), None),
     FollowersBehind(1, (1,)),
     Publish(Published((Publication(b"channel", b"content"),))),
+    SettingsChanged(60.0, "{}"),
 ]
 
 

@@ -262,7 +262,7 @@ def test_random_bytes(unharmed: Daemons) -> None:
 
 
 def test_another_protocol(unharmed: Daemons) -> None:
-    said = b"GET / HTTP/1.1\r\nHost: somewhere\r\n\r\n"
+    said = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"  # the beginning of TLS
     assert last_word(unharmed.addresses[0], said) == server.FOREIGN
 
 

@@ -163,7 +163,7 @@ def test_what_the_operator_chose_is_told_and_done(tmp_path: Path) -> None:
             assert client.config_get("port", "redis-*", "appendonly") == chosen
             told: Any = wire.ask([GetStatus(1, NOBODY), GetConfig(2, NOBODY)])
             status, config = (json.loads(told[number].text) for number in (1, 2))
-            assert (status["sessions"], status["redis_sessions"], config["redis_strict"]) == (2, 1, True)
+            assert (status["sessions"], status["redis_sessions"], config["redis-strict"]["value"]) == (2, 1, True)
 
 
 def test_a_cluster_client_is_told_that_it_needs_no_map(hive: Daemons, client: Any) -> None:

@@ -62,7 +62,7 @@ async def test_more_copies_and_fewer_while_entries_are_written_and_a_node_is_kil
                 await asyncio.sleep(0.02)
 
             raising = asyncio.create_task(shell(daemons, "set_replication", "3"))
-            while (await client.view()).replication != 3:
+            while (await client.node_topology(daemons.addresses[2])).replication != 3:  # also on the disk of that one
                 await asyncio.sleep(0.002)
             daemons.kill(2)
             daemons.start(2)

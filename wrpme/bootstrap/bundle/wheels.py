@@ -86,6 +86,7 @@ def needs(target: Target) -> tuple[Need, ...]:
 
     return (
         Need("h11", requirement("h11")),
+        Need("msgpack", requirement("msgpack")),
         Need("msgspec", requirement("msgspec")),
         Need(plyvel, requirement(plyvel)),
         Need("prometheus-client", requirement("prometheus-client")),

@@ -57,6 +57,11 @@ class Database(Protocol):
     def close(self) -> None: ...
 
 
+def repair(directory: str) -> None:
+    """Lets LevelDB make of the directory what it can still read; what it can't, it moves away."""
+    _MODULE.repair_db(directory, paranoid_checks=True)  # else it keeps blocks whose checksum is wrong
+
+
 def open_database(directory: str, **options: object) -> Database:
     """Opens the LevelDB in ``directory``; the options are those of ``plyvel.DB``."""
     database: Database = _MODULE.DB(directory, **options)

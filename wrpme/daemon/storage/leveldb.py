@@ -12,7 +12,7 @@ import os
 import re
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 
@@ -28,6 +28,9 @@ BLOOM_BITS = 10
 """Of each key: one read of a missing key in a hundred touches a table for nothing."""
 FORMAT_KEY = b"m:format"
 FORMAT = b"wrpme 1"
+REPAIRED = b"wrpme 1 repaired"
+"""The format of what wrpme-data could save of a damaged directory: a node that started on it would take its copies for
+complete."""
 _EXPECTED_FILE = re.compile(
     r"(lost\+found|lost|CURRENT|LOCK|LOG|LOG\.old|MANIFEST-\d+|\d+\.(log|ldb|sst|dbtmp)|torn-\d+(\.new)?)\Z"
 )
@@ -153,8 +156,8 @@ class LevelSnapshot:
         self._snapshot.close()
 
 
-def open_store(directory: str) -> LevelStore:
-    """Returns the store in ``directory``, which is made where it is missing.
+def open_store(directory: str, formats: Collection[bytes] = (FORMAT,)) -> LevelStore:
+    """Returns the store in ``directory``, which is made where it is missing, and has one of these formats.
 
     Raises:
         StorageError: the directory can't be used; the sentence says why, and nothing in it was changed.
@@ -169,12 +172,17 @@ def open_store(directory: str) -> LevelStore:
         raise unusable(directory, error) from None
     store = _opened(directory)
     try:
-        _check_format(store, directory)
+        _check_format(store, directory, formats)
         store.closed_to_others = privacy.close_to_others(directory)
     except StorageError:
         store.close()
         raise
     return store
+
+
+def opened_as_it_is(directory: str) -> LevelStore:
+    """Returns the store in ``directory``, whatever its format; for who looks at what is left of one."""
+    return LevelStore(_database(directory), directory)
 
 
 def _opened(directory: str) -> LevelStore:
@@ -239,11 +247,16 @@ def _check_names(directory: str, names: list[str]) -> None:
         raise damaged(directory, "its file CURRENT is missing")
 
 
-def _check_format(store: LevelStore, directory: str) -> None:
+def _check_format(store: LevelStore, directory: str, formats: Collection[bytes]) -> None:
     """Marks an empty database as ours; refuses one that has other contents, or those of a later version."""
     found = store.get(FORMAT_KEY)
-    if found == FORMAT:
+    if found in formats:
         return
+    if found == REPAIRED:
+        raise StorageError(
+            f"the directory {directory} is what wrpme-data could save of a damaged one, and may lack entries: no node "
+            "starts on it; write a backup of it (wrpme-data dump), and bring that into the hive (hive_restore --keep)"
+        )
     if found is not None:
         raise StorageError(
             f"the data directory {directory} is of another version of wrpme "

@@ -20,7 +20,7 @@ from wrpme.daemon.storage import rejoin
 from wrpme.daemon.storage.recordlog import a_record_begins, follows, number_of, records
 
 _LOG = re.compile(r"(\d+)\.log\Z")
-_LOG_NUMBER, _NUMBERS, _TEXTS, _POINTER, _DELETED, _NEW = 2, (2, 3, 4, 9), (1,), 5, 6, 7
+_LOG_NUMBER, _NEXT_FILE_NUMBER, _NUMBERS, _TEXTS, _POINTER, _DELETED, _NEW = 2, 3, (2, 3, 4, 9), (1,), 5, 6, 7
 """What an edit in a manifest may hold: the log that is the first to be read, other numbers, texts..."""
 
 
@@ -93,12 +93,21 @@ def _read(directory: str, name: str) -> bytes:
 def _first_log(directory: str) -> int:
     """Returns the number of the first log that is still needed; 0 where none is, or the manifest can't be understood,
     which LevelDB will say itself."""
+    return _last_told(directory, _LOG_NUMBER)
+
+
+def next_number(directory: str) -> int:
+    """Returns the number from which on LevelDB may name new files; 0 where the manifest can't be understood."""
+    return _last_told(directory, _NEXT_FILE_NUMBER)
+
+
+def _last_told(directory: str, wanted: int) -> int:
     try:
         manifest = _read(directory, _read(directory, "CURRENT").decode().strip())
         found = 0
         for record in records(manifest)[0]:
             for tag, value in _edit(record.content(manifest)):
-                if tag == _LOG_NUMBER:
+                if tag == wanted:
                     found = value
         return found
     except (FileNotFoundError, IsADirectoryError, ValueError, IndexError):
