@@ -155,7 +155,7 @@ SOUGHT: dict[str, Sought] = {
     "pages_of_the_ring_skip_one": Sought("walking", 1),
     "pages_of_the_ring_without_lease": Sought("walking", 141, 141, long=True),
     "snapshots_see_what_is_pending": Sought("taking", 28, 28),
-    "snapshots_without_lease": Sought("taking", 86, 86),
+    "snapshots_without_lease": Sought("taking", 111, 111),
     "snapshots_change": Sought("taking", 1),
     "numbers_are_changed_unseen": Sought("replicated", 1),
     "more_copies_count_at_once": Sought("replicated", 1),
