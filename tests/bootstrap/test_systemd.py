@@ -13,6 +13,7 @@ import pytest
 from tests.bootstrap.ssh_hosts import USER, USER_ID, SshHosts
 from tests.system.daemons import ROOT
 from tests.system.systemd_host import USER_MANAGER_RUNS, SystemdHost
+from wrpme.bootstrap.hosts.systemd_unit import SHARED
 from wrpme.bootstrap.hosts import systemd_unit
 
 AWKWARD = 'it\'s a "node" at 100 % of $HOME \\ `x` ;é'
@@ -241,6 +242,8 @@ def by_hand(host: SystemdHost) -> Iterator[Path]:
         "/opt/wrpme/bin/wrpmed": "/run/wrpmed",
         "/etc/wrpme/wrpmed.toml": "/run/wrpmed.toml",
     }
+    if str(ROOT).startswith(SHARED) or sys.prefix.startswith(SHARED):
+        others["PrivateTmp=yes\n"] = ""  # else the unit would not see what it runs
     for word, other in others.items():
         assert unit.count(word) == 1
         unit = unit.replace(word, other)
