@@ -23,7 +23,7 @@ class Seat:
     def __init__(self, arc: Arc = WHOLE, alive: tuple[bytes, ...] = (A,)) -> None:
         self.bench = Bench(arc, alive)
         side = self.bench[A]
-        self.snapshots = Snapshots(side.context, side.table, side.scans.when_settled)
+        self.snapshots = Snapshots(side.context, side.scans)
 
     def say(self, request: OpenSnapshot | SnapshotPage | CloseSnapshot) -> Reply | None:
         """The answer, if it is there at once."""

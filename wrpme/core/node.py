@@ -102,7 +102,7 @@ class Node:
         self.voter = Voter(self.context)
         self.reports = Reports(self.context)
         self.admission = Admission(self.context, self.lifecycle, self.view_sync, self.voter, self.whereabouts)
-        self.snapshots = Snapshots(self.context, self.table, self.scans.when_settled)
+        self.snapshots = Snapshots(self.context, self.scans)
         self.admin = Admin(self.context, self.lifecycle, self.voter, self.view_sync, self.status)
         self.router = Router(
             self.context, self.table, self.lifecycle.not_serving, self.lifecycle.lasting_loss, self._local()

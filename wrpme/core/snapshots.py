@@ -7,7 +7,6 @@ was acknowledged before, and nothing that could be undone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import chain
 from math import inf
 
@@ -22,8 +21,7 @@ from wrpme.core.limits import (
     SNAPSHOTS_MAX,
 )
 from wrpme.core.outbox import Origin
-from wrpme.core.replication.replica import Replica
-from wrpme.core.replication.replica_table import ReplicaTable
+from wrpme.core.replication.scans import Scans
 from wrpme.errors import BusyError, UnstableError
 from wrpme.protocol.messages import Done
 from wrpme.protocol.administration import CloseSnapshot, OpenSnapshot, Saved, Snapshot, SnapshotPage, SnapshotPart
@@ -79,28 +77,18 @@ def _saved(key: bytes, value: bytes, offset: int) -> Saved:
 
 
 class Snapshots:
-    """See the module. ``when_settled`` calls back once all writes so far of a replica are acknowledged, with False
-    where nobody here will ever know."""
+    """See the module."""
 
-    def __init__(
-        self,
-        context: NodeContext,
-        table: ReplicaTable,
-        when_settled: Callable[[list[Replica], Callable[[bool], None]], None],
-    ) -> None:
+    def __init__(self, context: NodeContext, scans: Scans) -> None:
         self._context = context
-        self._table = table
-        self._when_settled = when_settled
+        self._scans = scans
         self._kept: dict[int, Kept] = {}
         self._number = 0
 
     def open(self, origin: Origin, request: OpenSnapshot) -> None:
         """Begins one of an arc that this node owns."""
-        context, replica = self._context, self._table.ending(request.end)
-        view = context.view
-        if view is None or request.epoch != view.epoch or replica is None or context.now >= replica.lease_until():
-            refusal = replica.refusal() if replica is not None else UnstableError("the hive changes; try again")
-            context.outbox.fail(origin, request.id, refusal)
+        context, replica = self._context, self._scans.owned_arc(origin, request)
+        if replica is None:
             return
         if len(self._kept) >= SNAPSHOTS_MAX and not self._drop_idle():
             busy = f"this node gives {SNAPSHOTS_MAX} snapshots already, as many as it may; try again when a backup ends"
@@ -119,7 +107,7 @@ class Snapshots:
                 changed = "the hive changed while a snapshot began; try again"
                 context.outbox.fail(origin, request.id, UnstableError(changed))
 
-        self._when_settled([replica], settled)
+        self._scans.when_settled([replica], settled)
 
     def page(self, origin: Origin, request: SnapshotPage) -> None:
         """What follows in a snapshot."""

@@ -153,7 +153,17 @@ def _build(spec: Spec, words: Sequence[str], without_content: str = "") -> Comma
     for option in spec.options.all:
         if option.is_required and option.name not in fields:
             raise UsageError(f"{spec.name} needs {option.written}; {written}")
+    _check_excluded(spec, fields)
     return Command(spec.name, **fields)  # type: ignore[arg-type]  # the tables say which field is of which kind
+
+
+def _check_excluded(spec: Spec, fields: dict[str, object]) -> None:
+    """Raises UsageError where two of the words can't be meant together."""
+    if fields.get("replace") and fields.get("keep"):
+        raise UsageError("--replace and --keep exclude each other; give one of them")
+    for name in ("replace", "keep"):
+        if fields.get(name) and isinstance(fields.get("source"), redis_url.RedisUrl):
+            raise UsageError(f"--{name} is for files: what comes from a Redis replaces entries of the same alias")
 
 
 def _life_span(given: Given) -> dict[str, object]:

@@ -180,11 +180,11 @@ def snapshots_see_what_is_pending() -> Broken:
     honest = Snapshots.open
 
     def open_(self: Snapshots, origin: Origin, request: OpenSnapshot) -> None:
-        waits, self._when_settled = self._when_settled, lambda replicas, then: then(True)
+        vars(self._scans)["when_settled"] = lambda replicas, then: then(True)
         try:
             honest(self, origin, request)
         finally:
-            self._when_settled = waits
+            del vars(self._scans)["when_settled"]
 
     return Snapshots, "open", open_
 
@@ -194,7 +194,7 @@ def snapshots_without_lease() -> Broken:
     honest = Snapshots.open
 
     def open_(self: Snapshots, origin: Origin, request: OpenSnapshot) -> None:
-        table = self._table
+        table = self._scans.table
         ending = table.ending
 
         def unleased(end: int) -> Any:

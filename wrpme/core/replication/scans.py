@@ -26,6 +26,7 @@ from wrpme.core.limits import (
 )  # fmt: skip
 from wrpme.limits import PAGE_ALIASES_MAX
 from wrpme.protocol import ring
+from wrpme.protocol.administration import OpenSnapshot
 from wrpme.protocol.messages import (
     Aliases, Count, Follow, GetHoldings, Holding, Holdings, Number, Pair, PrefixScan, RemoveAll, Reply, RingScan,
     VerifyArc,
@@ -233,14 +234,21 @@ class Scans:
                     return page
         return page
 
-    def verify_arc(self, origin: Origin, request: VerifyArc) -> None:
-        """Compares the copies of an arc that this node owns."""
+    def owned_arc(self, origin: Origin, request: VerifyArc | OpenSnapshot) -> Replica | None:
+        """The replica of the arc that the request names, which this node owns at that epoch; None where it was
+        refused."""
         context, replica = self.context, self.table.ending(request.end)
         view = context.view
         if view is None or request.epoch != view.epoch or replica is None or context.now >= replica.lease_until():
             refusal = replica.refusal() if replica is not None else UnstableError("the hive changes; try again")
             context.outbox.fail(origin, request.id, refusal)
-        else:
+            return None
+        return replica
+
+    def verify_arc(self, origin: Origin, request: VerifyArc) -> None:
+        """Compares the copies of an arc that this node owns."""
+        replica = self.owned_arc(origin, request)
+        if replica is not None:
             Verification(replica, origin, request).go_on()
 
     def holdings(self, origin: Origin, request: GetHoldings) -> None:
