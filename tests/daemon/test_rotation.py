@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import re
-import shutil
 import signal
 import subprocess
 from pathlib import Path
 
-import pytest
 
 from tests.daemon.test_main import PATIENCE_SECONDS, ROOT, wrpmed
+from tests.programs import program
 from tests.daemon_parts import until_written
 from tests.system.daemons import free_port
 
 RULES = (ROOT / "deploy" / "systemd" / "wrpmed.logrotate").read_text()
 PAGE = (ROOT / "docs" / "operations.md").read_text("utf-8").split("## Rotating the log")[1].split("\n## ")[0]
-LOGROTATE = shutil.which("logrotate", path="/usr/sbin:/usr/bin")
-
-pytestmark = pytest.mark.skipif(LOGROTATE is None, reason="there is no logrotate here")
 
 
 def rotate(directory: Path, rules: str, pid: int) -> None:
@@ -31,7 +27,7 @@ def rotate(directory: Path, rules: str, pid: int) -> None:
     path.write_text(rules.replace("/var/lib/wrpmed/log", str(directory / "log")))
     path.chmod(0o644)
     done = subprocess.run(
-        [str(LOGROTATE), "--force", "--state", str(directory / "state"), str(path)],
+        [program("logrotate"), "--force", "--state", str(directory / "state"), str(path)],
         env={"PATH": f"{programs}:/usr/bin:/bin"},
         capture_output=True,
         text=True,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import pty
 import select
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests import programs
 from tests.deploy.generated import COMPLETIONS, ROOT, generated
 from tests.deploy.shape import PROGRAMS
 from wrpme.options import WRPMED
@@ -83,7 +83,7 @@ def bash(directory: Path) -> Iterator[Shell]:
 @pytest.fixture(scope="module")
 def zsh(directory: Path) -> Iterator[Shell]:
     begin = [f"fpath=({ROOT / COMPLETIONS / 'zsh'} $fpath)", "autoload -U compinit && compinit -u -D"]
-    yield from started(["zsh", "-f", "-i"], directory, begin)
+    yield from started([programs.program("zsh"), "-f", "-i"], directory, begin)
 
 
 typed_words = pytest.mark.parametrize(
@@ -110,7 +110,6 @@ def test_bash(bash: Shell, typed: str, words: list[str]) -> None:
     assert bash.words(typed) == words
 
 
-@pytest.mark.skipif(shutil.which("zsh") is None, reason="there is no zsh here")
 @typed_words
 def test_zsh(zsh: Shell, typed: str, words: list[str]) -> None:
     assert [word.rstrip("/") for word in zsh.words(typed)] == [word.rstrip("/") for word in words]
@@ -130,8 +129,8 @@ def test_bash_offers_all_commands_and_options() -> None:
     assert listed("wrpmed", "wrpmed --root x -") == [each for option in WRPMED.all for each in option.spellings]
 
 
-@pytest.mark.skipif(shutil.which("fish") is None, reason="there is no fish here")
 def test_fish(directory: Path) -> None:
+    fish = programs.program("fish")
     sources = "; ".join(f"source {ROOT / COMPLETIONS / 'fish' / program.name}.fish" for program in PROGRAMS)
     asked = {
         "wrpmesh --daemon h:1 hive_b": ["hive_backup"],
@@ -145,7 +144,7 @@ def test_fish(directory: Path) -> None:
     script = "; ".join(f"complete -C '{line}'; echo :end" for line in asked)
     environment = {"PATH": os.environ["PATH"], "HOME": str(directory / "data"), "TERM": "dumb"}
     found = subprocess.run(
-        ["fish", "--no-config", "-c", f"{sources}; {script}"],
+        [fish, "--no-config", "-c", f"{sources}; {script}"],
         capture_output=True, text=True, cwd=directory, env=environment,
     )  # fmt: skip
     assert not found.stderr

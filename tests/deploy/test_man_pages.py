@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 
 import pytest
 
+from tests import programs
 from tests.deploy.generated import MAN, ROOT
 from tests.deploy.shape import PROGRAMS, Program
 
 
-@pytest.mark.skipif(shutil.which("groff") is None, reason="there is no groff here")
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
 def test_groff_reads_a_page_and_shows_all_of_it(program: Program) -> None:
-    groff = ["groff", "-man", "-Tutf8", "-ww", "-rLL=200n", "-P-cbou", str(ROOT / MAN / f"{program.name}.1")]
+    groff = [
+        programs.program("groff"),
+        "-man",
+        "-Tutf8",
+        "-ww",
+        "-rLL=200n",
+        "-P-cbou",
+        str(ROOT / MAN / f"{program.name}.1"),
+    ]
     found = subprocess.run(groff, capture_output=True, text=True)
     assert (found.returncode, found.stderr) == (0, "")
     shown = " ".join(found.stdout.split())

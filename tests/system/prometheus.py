@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import subprocess
 import time
 from collections.abc import Sequence
@@ -15,8 +13,8 @@ from typing import Any, Self
 from urllib.parse import quote
 from urllib.request import urlopen
 
-import pytest
 
+from tests import programs
 from tests.system.daemons import PATIENCE_SECONDS, ROOT, free_port
 
 DEPLOYED = ROOT / "deploy" / "prometheus"
@@ -24,11 +22,7 @@ DEPLOYED = ROOT / "deploy" / "prometheus"
 
 def needed(program: str = "prometheus") -> None:
     """Skips a test that needs Prometheus where there is none; fails it where all has to be run."""
-    if shutil.which(program) is None:
-        missing = f"there is no {program} here"
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-        pytest.skip(missing)
+    programs.program(program)
 
 
 class Prometheus:
