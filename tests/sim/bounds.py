@@ -43,7 +43,7 @@ def check(names: Iterable[str]) -> None:
 
 
 @contextmanager
-def small(on: bool, other: Mapping[str, int] = MappingProxyType({})) -> Iterator[None]:
+def small(on: bool, other: Mapping[str, float] = MappingProxyType({})) -> Iterator[None]:
     """Within, the core has these bounds wherever it knows them by name, or the ``other`` ones; not ``on``: its own."""
     bounds = SMALL | dict(other) if on else {}
     check(bounds)

@@ -157,6 +157,7 @@ SOUGHT: dict[str, Sought] = {
     "snapshots_see_what_is_pending": Sought("taking", 28, 28),
     "snapshots_without_lease": Sought("taking", 111, 111),
     "snapshots_change": Sought("taking", 1),
+    "gathered_reports_are_dropped": Sought("large", 81, 81),
     "numbers_are_changed_unseen": Sought("replicated", 1),
     "more_copies_count_at_once": Sought("replicated", 1),
     "copies_that_are_down_are_given_up": Sought("replicated", 14, 14, long=True),

@@ -47,7 +47,7 @@ class Scenario:
     grace_seconds: float = 60.0
     small: bool = False
     """With small bounds, see :mod:`tests.sim.bounds`; ``bounds`` are smaller still."""
-    bounds: dict[str, int] = field(default_factory=dict)
+    bounds: dict[str, float] = field(default_factory=dict)
     trial: Trial | None = None
     """What comes after the storm, when the hive is stable again."""
     batches: Batches | None = None
@@ -364,6 +364,16 @@ def _taking(world: World) -> Scenario:
     return scenario
 
 
+def _large(world: World) -> Scenario:
+    """All that a hive does otherwise from so many members on, it does with a handful: the voters hear of all others
+    rarely, and what is reported to them gathers."""
+    random = world.random
+    scenario = random.choice((_mixed, _usurping, _moving, _churning, _voting, _stopping))(world)
+    pace = random.choice((0.02, 0.15, 0.3))
+    scenario.small, scenario.bounds = True, {"NEAR_MEMBERS_MAX": 2, "FAR_SECONDS_PER_MEMBER": pace, **scenario.bounds}
+    return scenario
+
+
 def _contested(world: World) -> Scenario:
     """Most messages of votes are lost, so that each view has several proposers, which see different voters."""
     random = world.random
@@ -652,6 +662,7 @@ CORNERS: dict[str, tuple[int, Callable[[World], Scenario]]] = {
     "batching": (6, _batching),
     "walking": (5, _walking),
     "taking": (5, _taking),
+    "large": (5, _large),
     "replicated": (8, _replicated),
 }
 """How often each is chosen, and what makes it."""

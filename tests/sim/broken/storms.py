@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.sim.broken import Broken
 from wrpme.core.health import self_check
-from wrpme.core.membership import view_sync, voter
+from wrpme.core.membership import reports, view_sync, voter
 from wrpme.core.membership import transitions as views
 from wrpme.protocol.messages import NextView
 from wrpme.protocol.view import Change, NodeId, View
@@ -38,3 +38,17 @@ def unbounded_joins() -> Broken:
         return honest(self, view, delay, len(self._joins))
 
     return voter.Voter, "_first_joins", first_joins
+
+
+def gathered_reports_are_dropped() -> Broken:
+    """In a large hive what gathers is forgotten when something leaves that can't wait."""
+    honest = reports.Reports.take
+
+    def take(self: reports.Reports) -> tuple[Change, ...]:
+        if any(not isinstance(change, reports.CAN_WAIT) for change in self.context.outbox.reports):
+            for change in self._gathered:
+                self._told[change] = self.context.now + 1e6
+            self._gathered.clear()
+        return honest(self)
+
+    return reports.Reports, "take", take
