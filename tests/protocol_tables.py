@@ -27,7 +27,8 @@ NAMED: dict[Any, str] = {
     view.Change: "change",
 }
 PARTS: tuple[type[msgspec.Struct], ...] = (
-    administration.Saved, view.View, view.Member, view.Arc, view.Mark, view.Choice, messages.Holding,
+    administration.Saved, administration.SlowRequest, view.View, view.Member, view.Arc, view.Mark, view.Choice,
+    messages.Holding,
     messages.EntryChange, identities.Publication, view.Patch, view.Proposal, view.Ballot, events.ClusterEvent,
 )  # fmt: skip
 STREAMS: tuple[type[msgspec.Struct], ...] = (messages.Stream, messages.StreamAck, messages.Answer)

@@ -16,10 +16,11 @@ from wrpme.protocol.messages import (
     GetLog, GetRange, GetRemove, GetStatus, GetSuffix, GetUpdate, GetView, Heartbeat, HeartbeatAck, Holding,
     Holdings, IfContent, IfVersion, Item, Many, NextView, Notice, Number, PrefixScan, Prepare, Promise, Put,
     Rejected, Remove, RemoveAll, RemoveIf, RemoveVersion, Reply, Report, Request, Results, RingScan, SetRange,
-    Stream, StreamAck, StreamAcks, Streams, Suffix, Text, Told, Touch, Transaction, Unfollow, Update, VerifyArc,
-    ViewIs, Watch, WholeView, Writes,
+    Stream, StreamAck, StreamAcks, Streams, Suffix, Text, Told, Touch, Traced, Transaction, Unfollow, Update,
+    VerifyArc, ViewIs, Watch, WholeView, Writes,
 )  # fmt: skip
 from wrpme.protocol.administration import CloseSnapshot, OpenSnapshot, Saved, Snapshot, SnapshotPage, SnapshotPart
+from wrpme.protocol.administration import GetSlow, Kept, SlowLog, SlowRequest
 from wrpme.protocol.view import (
     Activated, Arc, Back, Ballot, Change, Choice, Down, Elect, Expel, Forget, Join, Leave, Mark, Member, Patch,
     Proposal, Replicate, State, Synced, View,
@@ -39,7 +40,8 @@ CHANGES = kinds(Change)
 TAGGED: list[type[Struct]] = [*REQUESTS, *REPLIES, Envelope, *BODIES, Stream, StreamAck, *ITEMS, Answer]
 """Everything with a tag of its own on the connection; changes of the view have a row of tags for themselves."""
 UNTAGGED: list[type[Struct]] = [
-    View, Member, Arc, Mark, Choice, Holding, Saved, EntryChange, Publication, Patch, Proposal, Ballot, ClusterEvent,
+    View, Member, Arc, Mark, Choice, Holding, Saved, SlowRequest, EntryChange, Publication, Patch, Proposal, Ballot,
+    ClusterEvent,
 ]  # fmt: skip
 
 ID, OTHER = bytes(range(16)), bytes(range(16, 32))
@@ -119,6 +121,8 @@ REQUEST_SAMPLES: list[Any] = [
     SetReplication(25, 3, 2),
     VerifyArc(21, ID, 9, BIG),
     GetHoldings(24, ID),
+    GetSlow(28, ID, 9, True),
+    Traced(29, "deploy-7", Put(29, ALIAS, CONTENT)),
     OpenSnapshot(25, ID, 7, BIG),
     SnapshotPage(26, ID, 3, b"e" * 9, 512),
     CloseSnapshot(27, ID, 3),
@@ -149,6 +153,12 @@ REPLY_SAMPLES: list[Any] = [
     Holdings(9, 7, (Holding(BIG, 4, 3, 17, 12),)),
     Snapshot(10, 3, 17, 1000),
     SnapshotPart(11, (Saved(b"alias", 1_700_000_000_000, bytes(16), 9, 4, b"parts"),), True, b"e" * 9, 9),
+    SlowLog(
+        12,
+        100.0,
+        9,
+        (SlowRequest(9, 1.7e12, "Put", ALIAS, 1, "127.0.0.1:1", "deploy-7", 0, 413.5, 3.0, 200.5, 210.0, "n2"),),
+    ),
     Following(10, 3),
     Changes(0, 3, (EntryChange(0, b"with", bytes(16), CONTENT), EntryChange(2, b"without", bytes(16)))),
     FollowEnded(0, 3, behind=True),
@@ -182,6 +192,7 @@ BODY_SAMPLES: list[Any] = [
     StreamAcks((StreamAck(BIG, 9, 1, -1), StreamAck(BIG, 9, 1, 3, (ANSWER, Answer(4, True))))),
     StreamAcks(()),
     Published((Publication(b"channel", b"content"), Publication(b"", b"", True))),
+    Kept("deploy-7", "put entry"),
     Refused(24, "this is an older copy", 7, ("n1", "n2")),
     Where(1.5, "n1"),
     Here(1.5, "n1", ((b"n" * 16, 7, "n2"),)),

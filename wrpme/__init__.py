@@ -30,11 +30,17 @@ from wrpme.version import VERSION as __version__
 if TYPE_CHECKING:
     from wrpme.client.blocking import BlockingClient
     from wrpme.client.client import Client
+    from wrpme.client.requests.request_ids import request_id
     from wrpme.errors import WrpmeError
 
-__all__ = ["BlockingClient", "Client", "WrpmeError", "__version__"]
+__all__ = ["BlockingClient", "Client", "WrpmeError", "__version__", "request_id"]
 
-_HOMES = {"Client": "wrpme.client.client", "BlockingClient": "wrpme.client.blocking", "WrpmeError": "wrpme.errors"}
+_HOMES = {
+    "Client": "wrpme.client.client",
+    "BlockingClient": "wrpme.client.blocking",
+    "WrpmeError": "wrpme.errors",
+    "request_id": "wrpme.client.requests.request_ids",
+}
 
 
 def __getattr__(name: str) -> Any:

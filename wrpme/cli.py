@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import nullcontext
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -36,19 +37,22 @@ INTERRUPTED, READER_GONE, HUNG_UP, TERMINATED = 130, 141, 129, 143
 async def serve(options: Options, command: Command | None, console: Console) -> int:
     """Runs the command, or a session where there is none. Returns the exit code."""
     from wrpme.client.client import Client
+    from wrpme.client.requests.request_ids import request_id
 
     tell_defects(console)
-    async with Client(options.daemons, options.timeout) as client:
-        if command is None and sys.stdin.isatty() and console.terminal:
-            return await _interactive(client, console)
-        from wrpme.shell.stdin import InputLines
+    with_id = request_id(options.request_id) if options.request_id else nullcontext()
+    with with_id:
+        async with Client(options.daemons, options.timeout) as client:
+            if command is None and sys.stdin.isatty() and console.terminal:
+                return await _interactive(client, console)
+            from wrpme.shell.stdin import InputLines
 
-        shell = Shell(client, console, InputLines(0, console.put_question))
-        if command is not None:
-            await shell.run(command, line_mode=False)
-            return exit_code(shell.failed) or shell.code
-        await shell.lines()
-        return 1 if shell.failed else 0
+            shell = Shell(client, console, InputLines(0, console.put_question))
+            if command is not None:
+                await shell.run(command, line_mode=False)
+                return exit_code(shell.failed) or shell.code
+            await shell.lines()
+            return 1 if shell.failed else 0
 
 
 async def _ended_by_signals(session: Coroutine[Any, Any, int]) -> int:

@@ -53,6 +53,8 @@ REPLICATION_MAX = 5
 GRACE_SECONDS = 60.0
 GRACE_SECONDS_MAX = 31_536_000.0
 """A year."""
+SLOW_SECONDS = 0.1
+SLOW_SECONDS_MAX = 3600.0
 MEMBERS_MAX = 1000
 
 # --- requests ----------------------------------------------------------------------------------------------------

@@ -26,10 +26,13 @@ from wrpme.limits import (
     REPLICATION_USUAL,
     SESSIONS_MAX,
     SESSIONS_OPTION_MAX,
+    SLOW_SECONDS,
+    SLOW_SECONDS_MAX,
     TIMEOUT_SECONDS,
     TIMEOUT_SECONDS_MAX,
 )
 from wrpme.protocol import address, validation
+from wrpme.protocol.administration import request_id_of
 from wrpme.protocol.quoting import Quoted, typed_alias
 from wrpme.files.toml_text import number_text, shown
 
@@ -285,6 +288,13 @@ TUNING: dict[str, Option] = {
             default=GRACE_SECONDS,
             is_live=True,
         ),
+        Option(
+            "slow-threshold",
+            "slow_log has the requests that take longer",
+            _seconds(0.0, SLOW_SECONDS_MAX),
+            default=SLOW_SECONDS,
+            is_live=True,
+        ),
         Option("no-sync", "answer writes once the operating system has them rather than the disk"),
         Option(
             "transient",
@@ -395,6 +405,12 @@ WRPMESH = Syntax(
             is_setting=True,
         ),
         Option(
+            "request-id",
+            "the logs of all nodes that a request touches name it by this id",
+            Value("ID", "1 to 64 characters of ASCII that can be seen", request_id_of),
+            excludes=Others(("tui", "web", "replay"), "is of the requests of one shell"),
+        ),
+        Option(
             "hive",
             "start a hive of N nodes in ./hive first, and stop it at the end",
             _whole("N", "a number of nodes", LOCAL_NODES_MAX),
@@ -453,6 +469,7 @@ COMMANDS: dict[str, Syntax] = {
         Syntax("follow", (AS_EVER,)),
         Syntax("watch", (AS_EVER,)),
         Syntax("hive_status", (JSON,)),
+        Syntax("slow_log", (JSON_LINES,)),
         Syntax("hive_import", (REPLACE, KEEP, JSON)),
         Syntax("hive_export", (Option("csv", "lines of CSV"),)),
         Syntax("hive_backup", (Option("check", "look whether the file is a whole backup"), JSON)),

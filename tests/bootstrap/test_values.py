@@ -111,6 +111,7 @@ def test_wrong(key: str, given: object, sentence: str) -> None:
         ("grace", 30, ("--grace", "30")),
         ("grace", 30.0, ("--grace", "30")),
         ("grace", 0.5, ("--grace", "0.5")),
+        ("slow-threshold", 0.25, ("--slow-threshold", "0.25")),
         ("no-sync", True, ("--no-sync",)),
         ("no-sync", False, ()),
         ("transient", True, ("--transient",)),
@@ -146,9 +147,8 @@ def test_wrong_options(name: str, given: object, sentence: str) -> None:
 
 
 def test_every_option_is_tried_here() -> None:
-    assert {"replication", "grace", "no-sync", "transient", "log-level", "sessions", "redis-strict"} == set(
-        options.TUNING
-    )
+    tried = {"replication", "grace", "slow-threshold", "no-sync", "transient", "log-level", "sessions", "redis-strict"}
+    assert tried == set(options.TUNING)
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,8 @@ MESSAGES = {
     23: "GetLog id",
     24: "GetHoldings id node",
     25: "SetReplication id replication known",
+    26: "GetSlow id node count forget?",
+    27: "Traced id request_id request",
     30: "GetHive id",
     40: "Add id alias number expiry? ttl?",
     41: "Append id alias content expiry? ttl?",
@@ -73,6 +75,7 @@ MESSAGES = {
     73: "Holdings id epoch holdings",
     74: "Snapshot id number first entries",
     75: "SnapshotPart id entries more after? offset?",
+    76: "SlowLog id threshold_milliseconds noted requests",
     78: "Results id replies",
     80: "Following id channel",
     81: "Changes id channel changes",
@@ -106,6 +109,7 @@ MESSAGES = {
     126: "Streams streams",
     127: "StreamAcks acks",
     128: "Published messages",
+    129: "Kept request_id what",
     135: "Where asked address",
     136: "Here asked address others?",
 }
@@ -131,6 +135,7 @@ PARTS = [
     "Choice end version node",
     "Holding end version written sequence entries",
     "Saved alias expiry version size offset part",
+    "SlowRequest number at kind alias count source request_id error milliseconds queued? disk? others? waited_for?",
     "EntryChange what alias version content?",
     "Publication channel content sharded?",
     "Patch members? left? arcs? ends? voters? replication?",
@@ -199,7 +204,7 @@ def test_what_changes_nothing() -> None:
     assert [kind.__name__ for kind in READS] == [
         "Get", "GetExpiry", "GetRange", "Exists", "PrefixScan", "RingScan", "Count", "GetStatus", "GetConfig",
         "GetView", "VerifyArc", "Watch", "GetLog", "GetHoldings", "GetHive", "Follow", "Unfollow", "ConfirmFollow",
-        "IfVersion", "IfContent", "OpenSnapshot", "SnapshotPage", "CloseSnapshot",
+        "IfVersion", "IfContent", "GetSlow", "OpenSnapshot", "SnapshotPage", "CloseSnapshot",
     ]  # fmt: skip
     reads, writes = (Get(0, b"a"), IfVersion(0, b"b", NO_VERSION)), (Get(0, b"a"), Put(0, b"b", b""))
     for together in (Many(1, b"", reads), Transaction(1, reads), reads[0]):

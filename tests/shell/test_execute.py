@@ -10,7 +10,8 @@ import pytest
 from wrpme import __version__, errors
 from wrpme.client.admin import Verified
 from wrpme.client.batches.calls import Entry
-from wrpme.client.cluster import Removed
+from wrpme.client.cluster import NodeSlow, Removed
+from wrpme.protocol.administration import SlowLog
 from wrpme.shell.commands import COMMANDS
 from wrpme.shell.parsing import parse
 from wrpme.shell.execute import Answer, Line, carry_out
@@ -108,6 +109,7 @@ async def test_help_and_version_need_no_daemon() -> None:
 
 
 RESULTS = {
+    "slow_log": (NodeSlow("a:1", SlowLog(1, 100.0, 0, ()), None),),
     "get_version": Entry(b"", 1),
     "prefix_get": [],
     "get_many": [b"1"],

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.system.daemons import Daemons, finished, stable_hive, wrpmesh
-from wrpme import BlockingClient
+from wrpme import BlockingClient, request_id
 
 ENTRIES = 3000
 
@@ -66,3 +66,17 @@ def test_a_scan_gives_all(hive: Daemons) -> None:
     assert run(hive, "scan", "--after", "scan/00009", "--limit", "1", "--contents")[1] == 'scan/00010 ""\n'
     last = json.loads(run(hive, "scan", "scan/", "--json", "--versions")[1].splitlines()[-1])
     assert last["alias"] == lines[-1] and last["version"] == run(hive, "get_version", lines[-1])[1].strip()
+
+
+def test_the_logs_of_all_nodes_know_a_request_by_its_id(hive: Daemons) -> None:
+    """Whichever node is asked, and whoever owns the entry: a hive of two keeps it on both."""
+    assert run(hive, "--request-id", "deploy-7", "put", "traced", "content") == (0, "", "")
+    with BlockingClient(hive.addresses[0]) as client, request_id("deploy-8"):
+        assert client.get("traced") == b"content"
+    logs = [(hive.directory / f"{index}.log").read_text() for index in range(2)]
+    assert all('request deploy-7: put "traced"' in log for log in logs)
+    assert "request deploy-7: written everywhere: queued " in "".join(logs)
+    assert 'request deploy-8: get "traced"' in "".join(logs)
+    assert run(hive, "slow_log")[:2] == (
+        0, "".join(f"{address}: 0 requests over 100 ms since its start\n" for address in hive.addresses)
+    )  # fmt: skip

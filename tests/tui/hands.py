@@ -12,6 +12,8 @@ from textual.widget import Widget
 from tests.tui.scenes import timeline_of
 from tests.tui.screens import IdleClient
 from wrpme import errors
+from wrpme.client.cluster import NodeSlow
+from wrpme.protocol.administration import SlowLog
 from wrpme.client.admin import LossEstimate
 from wrpme.client.watch.records import EventSeen, WatchRecord
 from wrpme.protocol.salvage import Loss
@@ -58,6 +60,10 @@ class Client(IdleClient):
     async def log_of(self, address: str) -> list[str]:
         await self._ask(f"log_of {address}")
         return [f"{address} serves"]
+
+    async def slow_log(self, address: str) -> tuple[NodeSlow, ...]:
+        await self._ask(f"slow_log {address}")
+        return (NodeSlow(address, SlowLog(1, 100.0, 0, ()), None),)
 
     async def node_config(self, address: str) -> dict[str, Any]:
         await self._ask(f"node_config {address}")

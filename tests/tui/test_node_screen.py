@@ -14,6 +14,7 @@ from textual.pilot import Pilot
 
 from tests.tui.pieces import node, scene
 from wrpme import errors
+from wrpme.protocol.administration import SlowLog, SlowRequest
 from wrpme.tui.limits import GRAPH_SECONDS
 from wrpme.tui.node.graph import Points
 from wrpme.tui.node.screen import PAGES, NodeScreen
@@ -52,6 +53,12 @@ class Source:
 
     async def log(self, address: str) -> list[str]:
         return [f"2026-11-23 12:00:00.123 INFO  {await self._answer(address)} serves"]
+
+    async def slow(self, address: str) -> SlowLog:
+        slow = SlowRequest(
+            9, 1.7e12, "Put", b"entry", 1, "n", "deploy-7", 0, 413.0, 0.0, 2.0, 411.0, await self._answer(address)
+        )
+        return SlowLog(1, 100.0, 12, (slow,))
 
     async def _answer(self, address: str) -> str:
         self.asked.append(address)
@@ -105,14 +112,19 @@ def list_of(screen: NodeScreen, name: str) -> str:
 
 
 async def test_all_panels_where_there_is_room() -> None:
-    async with opened(Source(scene(3))) as (screen, _pilot):
-        assert screen.room() == "large" and seen(screen) == set(screen.panels)
+    async with opened(Source(scene(3))) as (screen, pilot):
+        assert screen.room() == "large" and seen(screen) == set(screen.panels) - {"slow"}
         shown = text_of(screen)
         for word in (
             "● 192.168.1.2:5909  up", "2 of 3 nodes", "sessions", "operations/s", "p50", "received", "-5 min", "now",
             "owner", "event 3", "192.168.1.2:5909 serves", '"replication": 2', "Esc back",
         ):  # fmt: skip
             assert word in shown, word
+        await pilot.press("7")
+        await at_rest(pilot)
+        assert seen(screen) == set(screen.panels) - {"config"}
+        shown = text_of(screen)
+        assert "SLOW as of" in shown and 'put "entry" [deploy-7]' in shown and "12 over 100 ms since its start" in shown
 
 
 async def test_one_page_at_a_time_where_there_is_little() -> None:
@@ -145,14 +157,14 @@ async def test_another_size_of_the_terminal_and_a_panel_that_fills_it() -> None:
         assert all(len(line) <= 80 for line in text_of(screen).splitlines())
         await pilot.resize_terminal(*LARGE)
         await at_rest(pilot)
-        assert seen(screen) == set(screen.panels) and "now" in text_of(screen)
+        assert seen(screen) == set(screen.panels) - {"slow"} and "now" in text_of(screen)
         screen.panels["neighbours"].list.focus()
         await pilot.press("z")
         await at_rest(pilot)
         assert seen(screen) == {"neighbours"}
         await pilot.press("z")
         await at_rest(pilot)
-        assert seen(screen) == set(screen.panels)
+        assert seen(screen) == set(screen.panels) - {"slow"}
 
 
 async def test_a_click_on_a_page_opens_it() -> None:
@@ -196,12 +208,12 @@ async def test_asking_again() -> None:
     source = Source(scene(3))
 
     async with opened(source) as (screen, pilot):
-        assert source.asked == ["192.168.1.2:5909"] * 2
+        assert source.asked == ["192.168.1.2:5909"] * 3
         source.shown = replace(source.shown, at=AT + 60)
         screen.show(source.shown)
         await pilot.press("r")
         await at_rest(pilot)
-        assert len(source.asked) == 4 and "00:17:40" in str(screen.panels["log"].border_title)
+        assert len(source.asked) == 6 and "00:17:40" in str(screen.panels["log"].border_title)
 
 
 # --- what can't be had -------------------------------------------------------------------------------------------

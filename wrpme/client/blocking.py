@@ -22,10 +22,11 @@ from wrpme.client.batches.calls import Call, Entry, Outcome, Result
 from wrpme.client.backup import BackupProgress, Sections
 from wrpme.client.client import NO_DEFAULT, Client, D
 from wrpme.client.life_span import Span, Time
-from wrpme.client.cluster import Location, Removed
+from wrpme.client.cluster import Location, NodeSlow, Removed
 from wrpme.client.follow.follower import Change, Follower
 from wrpme.client.limits import FOLLOWED_MAX, SCANNED_MAX, THREAD_SECONDS
 from wrpme.client.requests import outcomes, tracing
+from wrpme.client.requests.request_ids import with_id
 from wrpme.client.requests.direct import DirectPool
 from wrpme.client.requests.outcomes import Lost
 from wrpme.client.scan import Scanned
@@ -189,7 +190,7 @@ class BlockingClient:
         connection = connections.take(address) if address else None
         if connection is not None:
             try:
-                reply = connection.ask(request, deadline)
+                reply = connection.ask(with_id(request), deadline)
             except Lost as lost:
                 after = outcomes.repeatable(request, lost)
             else:
@@ -436,6 +437,10 @@ class BlockingClient:
     def node_status(self, address: str) -> dict[str, Any]:
         """See :meth:`Client.node_status`."""
         return self._wait(self._client.node_status(address))
+
+    def slow_log(self, address: str | None = None) -> tuple[NodeSlow, ...]:
+        """See :meth:`Client.slow_log`."""
+        return self._wait(self._client.slow_log(address))
 
     def node_config(self, address: str) -> dict[str, Any]:
         """See :meth:`Client.node_config`."""

@@ -45,7 +45,7 @@ from wrpme.client.admin import AdminOps, LossEstimate, Verified
 from wrpme.client.batches.batch import AsyncBatch
 from wrpme.client.batches.calls import Call, Entry, R as Given
 from wrpme.client.backup import Backup, BackupProgress, Sections
-from wrpme.client.cluster import ClusterOps, Location, Removed
+from wrpme.client.cluster import ClusterOps, Location, NodeSlow, Removed
 from wrpme.client.dispatcher import Dispatcher
 from wrpme.client.batches.many import outcomes
 from wrpme.client.follow.follower import Follower
@@ -512,6 +512,10 @@ class Client:
     async def node_status(self, address: str) -> dict[str, Any]:
         """Returns all figures of the node at that address, by name."""
         return await self._cluster.node_status(address)
+
+    async def slow_log(self, address: str | None = None) -> tuple[NodeSlow, ...]:
+        """Returns what took longer than ``--slow-threshold`` lately, by node: of that at ``address``, or of all."""
+        return await self._cluster.slow_log(address)
 
     async def node_config(self, address: str) -> dict[str, Any]:
         """Returns the configuration of the node at that address, by option."""

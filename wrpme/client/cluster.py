@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from wrpme import errors
 from wrpme.client.dispatcher import Dispatcher
-from wrpme.client.limits import STATUS_SECONDS, VIEW_SECONDS
+from wrpme.client.limits import SLOW_SHOWN, STATUS_SECONDS, VIEW_SECONDS
 from wrpme.client.scan import Patience, Scan, all_of, owners, page_of, scanned
 from wrpme.protocol import address as addresses
 from wrpme.protocol import health, ring, view_index
@@ -22,6 +22,7 @@ from wrpme.protocol.administration import StopNode
 from wrpme.protocol.messages import Count, Done, GetConfig, GetLog, GetStatus, GetView, Number, RemoveAll, Text, ViewIs
 from wrpme.protocol.stats import NodeStats, HiveStatus, NodeStatus, condition_of
 from wrpme.protocol.quoting import text_of
+from wrpme.protocol.administration import GetSlow, SlowLog
 from wrpme.protocol.view import Arc, Member, State, View
 
 R = TypeVar("R")
@@ -52,6 +53,14 @@ class Removed(int):
         made = super().__new__(cls, number)
         made.exact = exact
         return made
+
+
+class NodeSlow(Struct, frozen=True):
+    """The slow requests of a node; where it did not tell them, ``log`` is None and ``error`` says why."""
+
+    address: str
+    log: SlowLog | None
+    error: errors.WrpmeError | None
 
 
 class ClusterOps:
@@ -153,6 +162,24 @@ class ClusterOps:
             return msgspec.json.decode(text, type=dict[str, Any])
         except msgspec.MsgspecError as error:
             raise errors.ProtocolError(f"{member.address} answered with no proper JSON ({error})") from None
+
+    async def slow_log(self, address: str | None = None) -> tuple[NodeSlow, ...]:
+        """Returns the last slow requests of the node at that address, or of all nodes that are not down."""
+        if address is not None:
+            members: Sequence[Member] = [await self.member_at(address)]
+        else:
+            now = await self._dispatcher.fresh_view()
+            members = [member for member in now.members if member.state is not State.DOWN]
+        return tuple(await asyncio.gather(*(self._slow_of(member) for member in members)))
+
+    async def _slow_of(self, member: Member) -> NodeSlow:
+        request = GetSlow(self._dispatcher.next_id(), member.id, SLOW_SHOWN)
+        deadline = self._dispatcher.deadline(min(STATUS_SECONDS, self._dispatcher.timeout))
+        try:
+            found = await self._dispatcher.ask(request, SlowLog, address=member.address, deadline=deadline)
+            return NodeSlow(member.address, found, None)
+        except errors.WrpmeError as error:
+            return NodeSlow(member.address, None, error)
 
     async def node_topology(self, address: str) -> View:
         """Returns the view as the very node at that address has it."""

@@ -25,6 +25,7 @@ from wrpme.client.pool import Pool
 from wrpme.client.race import first_of
 from wrpme.client.follow.tellers import Tellers
 from wrpme.client.requests import outcomes, tracing
+from wrpme.client.requests.request_ids import with_id
 from wrpme.client.requests.outcomes import Lost, Unheard
 from wrpme.client.requests.routing import Routes
 from wrpme.limits import RETRY_SECONDS_MIN
@@ -122,6 +123,7 @@ class Dispatcher:
             deadline = self.deadline()
         pause = 0.0
         last = after
+        request = with_id(request)
         if self.routes.conflict is not None:
             raise self.routes.conflict
         async with self._room:

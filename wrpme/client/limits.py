@@ -78,3 +78,5 @@ BACKUP_ARCS_AT_A_TIME = 4
 """A backup reads so many arcs at a time. A page of each waits in memory."""
 CLOSE_SECONDS = 1.0
 """A node is told for so long that a snapshot is not needed any more; else it finds out."""
+SLOW_SHOWN = 256
+"""Slow requests that are asked of each node: all that one keeps."""

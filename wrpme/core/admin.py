@@ -20,6 +20,7 @@ from wrpme.limits import REPLICATION_MAX
 from wrpme.protocol import view_index
 from wrpme.protocol.address import listed
 from wrpme.protocol.health import copies_in_words
+from wrpme.protocol.administration import GetSlow, SlowLog
 from wrpme.protocol.administration import ForgetNode, LeaveNode, Recover, SetReplication, StopNode
 from wrpme.protocol.messages import Done, GetConfig, GetStatus, Text
 from wrpme.protocol.stats import NodeStats
@@ -97,6 +98,14 @@ class Admin:
         context.asked(origin, f"an operator says that {member.address} never returns: the hive forgets it")
         context.outbox.reports.append(Forget(request.member, request.incarnation, request.choices))
         context.outbox.reply(origin, Done(request.id))
+
+    def get_slow(self, origin: Origin, request: GetSlow) -> None:
+        """Answers with the last slow requests of this node."""
+        slow = self.context.slow
+        found = SlowLog(request.id, slow.threshold_seconds * 1000, slow.noted, slow.last(request.count))
+        if request.forget:
+            slow.forget()
+        self.context.outbox.reply(origin, found)
 
     def set_replication(self, origin: Origin, request: SetReplication) -> None:
         """The voters are asked for another number of copies. It may be more than there are nodes: there are as many

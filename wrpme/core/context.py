@@ -7,8 +7,9 @@ It has the one way to the outside (:class:`wrpme.core.outbox.Outbox`), and the o
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from math import inf
+from typing import Any
 
 from wrpme.core.health.disk_pace import DiskPace
 from wrpme.core.event_log import EventLog
@@ -20,6 +21,8 @@ from wrpme.core.outbox import Origin, Outbox, Part
 from wrpme.core.replication.marks import Marks
 from wrpme.core.replication.reconciled import Reconciled
 from wrpme.core.stats.response_times import ResponseTimes
+from wrpme.core.stats.slow_requests import SlowRequests
+from wrpme.core.stats.traces import Traces
 from wrpme.core.stats.slot_counts import SlotCounts, counts_of
 from wrpme.core.limits import STORY_LINES_MAX, ROUND_TRIP_SECONDS_MAX, SILENCE_SECONDS
 from wrpme.errors import WrpmeError
@@ -119,7 +122,9 @@ class NodeContext:
         self.commits = GroupCommit(self.marks)
         self.disk: DiskPace = self.commits.disk
         """How this node's own disk takes batches."""
-        self.outbox = Outbox(settings, self.routes, self.process)
+        self.traces = Traces(self.say, lambda: self.now)
+        self.slow = SlowRequests(settings.slow_seconds, self.say)
+        self.outbox = Outbox(settings, self.routes, self.process, self.traces)
         self.reconciled = Reconciled(reader, self.commits)
         self.heartbeats = HeartbeatLeases(now, settings.id[0])
         self.lateness = Lateness()
@@ -261,13 +266,34 @@ class NodeContext:
 
     def asked(self, origin: Origin, what: str) -> None:
         """Leaves a line in the log of an operator's request, with who made it."""
+        self.say("warning", f"{what}; asked by {self.who(origin)}")
+
+    def who(self, origin: Origin) -> str:
+        """The client that asked, or the node that passed its request on."""
         if isinstance(origin, Part):
             origin = origin.collected.origin
         if isinstance(origin, int):
-            who = self.process.clients.get(origin, "a client")
-        else:
-            who = f"a client of {self.address_of(origin[1])}, whose log has its address"
-        self.say("warning", f"{what}; asked by {who}")
+            return self.process.clients.get(origin, "a client")
+        return f"a client of {self.address_of(origin[1])}, whose log has its address"
+
+    def slow_turn(self, counts: Mapping[type[Any], int], seconds: float) -> None:
+        """So many requests were answered together in a turn that took long: this node was busy with others."""
+        for kind, count in counts.items():
+            if count > 0:
+                self.slow.note(
+                    kind, b"", seconds, self.now, self.wall(), count=count, others=seconds, waited_for="this node, busy"
+                )
+
+    def slow_answer(
+        self, origin: Origin, number: int, kind: type[Any], alias: bytes, since: float, error: int, waited_for: str
+    ) -> None:
+        """A request that was not answered at once is answered now; all the time it waited for somebody else."""
+        seconds = self.now - since
+        if seconds >= self.slow.threshold_seconds and type(origin) is not Part:
+            self.slow.note(
+                kind, alias, seconds, self.now, self.wall(), source=self.who(origin), error=error, others=seconds,
+                waited_for=waited_for, request_id=self.traces.request_id((origin, number)),
+            )  # fmt: skip
 
     def say(self, level: str, line: str) -> None:
         """A line of the log."""

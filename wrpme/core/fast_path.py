@@ -78,6 +78,8 @@ class FastPath:
         responses, missing = self._context.responses, found.count(None)
         self._requests[Get] += len(found)
         responses.latencies[Get].add(seconds, len(found))
+        if seconds >= self._context.slow.threshold_seconds:
+            self._context.slow_turn({Get: len(found)}, seconds)
         if missing:
             responses.failures[Get, NotFoundError.code] += missing
 

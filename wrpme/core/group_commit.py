@@ -15,6 +15,10 @@ from wrpme.core.replication.marks import Marks
 from wrpme.core.replication.reminders import Reminders
 
 
+BATCHES_REMEMBERED = 128
+"""Of so many it is known when they were written, for those who ask why a write took long."""
+
+
 class GroupCommit:
     """``batch`` is the number of the batch that gathers, ``persisted`` that of the last one on disk."""
 
@@ -32,6 +36,8 @@ class GroupCommit:
         self._operations: list[Operation] = []
         self._must_sync = False
         self._in_flight = False
+        self._left_at = 0.0
+        self._times: deque[tuple[int, float, float]] = deque(maxlen=BATCHES_REMEMBERED)
         self._held: deque[tuple[int, Callable[[], None]]] = deque()
 
     def write(self, operations: list[Operation], must_sync: bool = False) -> int:
@@ -78,6 +84,7 @@ class GroupCommit:
         self._operations = []
         self._must_sync = False
         self._in_flight = True
+        self._left_at = now
         self.batch += 1
         self.reminders.left()
         return leaving
@@ -85,8 +92,13 @@ class GroupCommit:
     def on_persisted(self, batch: int, now: float) -> None:
         """Everything up to ``batch`` is on disk."""
         self.disk.end(now)
+        self._times.append((batch, self._left_at, now))
         self.persisted = batch
         self._in_flight = False
         self.reminders.flushed()
         while self._held and self._held[0][0] <= batch:
             self._held.popleft()[1]()
+
+    def times(self, batch: int) -> tuple[float, float] | None:
+        """When a batch left for the disk, and when it was there; None where it is not, or that is too long ago."""
+        return next(((left, landed) for number, left, landed in reversed(self._times) if number == batch), None)

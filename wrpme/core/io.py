@@ -35,7 +35,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from wrpme.core.limits import ANSWERS_BYTES_MAX
-from wrpme.limits import GRACE_SECONDS
+from wrpme.limits import GRACE_SECONDS, SLOW_SECONDS
 from wrpme.protocol.events import ClusterEvent
 from wrpme.protocol.identities import Published
 from wrpme.protocol.messages import Done, Envelope, Failed, FollowReply, GetLog, GetView, Reply, Request, Watch
@@ -157,6 +157,7 @@ class SettingsChanged(Struct, frozen=True):
     """The operator has changed what a node takes while it runs."""
 
     grace_seconds: float
+    slow_seconds: float
     config: str
 
 
@@ -375,3 +376,5 @@ class Settings(Struct, frozen=True):
     """Where the data directory of this node was set aside, which begins anew in an empty one; else empty."""
     lives: tuple[int, ...] = ()
     """The incarnations of the last starts of this directory, in order; without any, none is called a copy by them."""
+    slow_seconds: float = SLOW_SECONDS
+    """Requests that take longer are kept for ``slow_log``."""

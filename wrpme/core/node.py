@@ -58,6 +58,7 @@ from wrpme.protocol.messages import (
 )  # fmt: skip
 from wrpme.protocol.administration import CloseSnapshot, OpenSnapshot, SnapshotPage
 from wrpme.protocol.stats import NodeStats
+from wrpme.protocol.administration import GetSlow, Kept
 from wrpme.protocol.view import Back, Down, Join, Member, NodeId, View
 
 _HOT = {Forward, Forwarded, Streams, StreamAcks, Published}
@@ -150,6 +151,7 @@ class Node:
             GetStatus: self.admin.get_status,
             GetHoldings: self.scans.holdings,
             GetConfig: self.admin.get_config,
+            GetSlow: self.admin.get_slow,
             StopNode: self.admin.stop_node,
             LeaveNode: self.admin.leave_node,
             ForgetNode: self.admin.forget_node,
@@ -219,7 +221,10 @@ class Node:
     def _on_turn_ended(self, given: TurnEnded) -> None:
         context = self.context
         if context.responses.at_once:
-            context.responses.end_turn(context.now - given.since)
+            seconds = context.now - given.since
+            if seconds >= context.slow.threshold_seconds:
+                context.slow_turn(context.responses.at_once, seconds)
+            context.responses.end_turn(seconds)
         # Before the disk: what is acknowledged was handed to every copy.
         self.table.end_turn(context.commits.disk_is_free)
         context.flush_disk()
@@ -255,8 +260,10 @@ class Node:
         self._tick()
 
     def _on_settings_changed(self, given: SettingsChanged) -> None:
-        changed = msgspec.structs.replace(self.settings, grace_seconds=given.grace_seconds, config=given.config)
-        self.settings = self.context.settings = changed
+        self.settings = self.context.settings = msgspec.structs.replace(
+            self.settings, grace_seconds=given.grace_seconds, slow_seconds=given.slow_seconds, config=given.config
+        )
+        self.context.slow.threshold_seconds = given.slow_seconds
 
     def _on_clock_jumped(self, given: ClockJumped) -> None:
         self.self_check.void_leases(given.seconds)
@@ -491,6 +498,9 @@ class Node:
                 self._clocks.heard(source, body.wall, body.sent)
         elif isinstance(body, Published):
             context.outbox.effects.append(Deliver(body))
+        elif isinstance(body, Kept):
+            kept = f"{body.what} is on disk here, as {context.address_of(source)} asked"
+            context.traces.step(body.request_id, kept)
         elif isinstance(body, AskView):
             if self.view is not None and not context.disk.silent:
                 self.view_sync.tell(source, 0 if body.whole else envelope.epoch)

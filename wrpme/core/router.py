@@ -36,11 +36,13 @@ from wrpme.protocol.messages import (
     KEEP_EXPIRY, Add, Append, Cas, CasVersion, ConfirmFollow, Content, Count, EntryRequest, Envelope, Exists, Expire,
     Failed, Follow, Forward, Forwarded, Get, GetConfig, GetExpire, GetExpiry, GetHoldings, GetRange, GetRemove,
     GetStatus, GetUpdate, GetView, Heartbeat, IfContent, IfVersion, Many, NodeRequest, PrefixScan, Put, Remove,
-    RemoveAll, RemoveIf, RemoveVersion, Reply, Request, Results, RingScan, SetRange, Touch, Transaction, Unfollow,
-    Update, VerifyArc, ViewIs, is_read,
+    RemoveAll, RemoveIf, RemoveVersion, Reply, Request, Results, RingScan, SetRange, Touch, Traced, Transaction,
+    Unfollow, Update, VerifyArc, ViewIs, is_read,
 )  # fmt: skip
 from wrpme.protocol.administration import SNAPSHOT_REQUESTS
+from wrpme.core.stats.traces import Trace
 from wrpme.protocol.quoting import named
+from wrpme.protocol.administration import GetSlow, kind_in_words, request_id_of
 from wrpme.protocol.ring import CURSOR_BITS, arc_at, owner_among, position_at, position_of
 from wrpme.protocol.validation import apart, check_alias, check_content, check_first, check_number
 from wrpme.protocol.view import NOBODY, Arc, NodeId, State
@@ -57,7 +59,7 @@ _LARGE_ANSWERS = (Get, GetUpdate, GetRemove, Cas, GetExpire)
 _OPERATOR: dict[type[Any], str] = {StopNode: "stop_node", LeaveNode: "leave", RemoveAll: "remove_all"}
 """Requests to nodes of which the log says who made them; of a long one only the first page."""
 _TO_NODES = (
-    PrefixScan, Count, RemoveAll, GetStatus, GetConfig, StopNode, LeaveNode, VerifyArc, GetHoldings, Many,
+    PrefixScan, Count, RemoveAll, GetStatus, GetConfig, StopNode, LeaveNode, VerifyArc, GetHoldings, Many, GetSlow,
     *SNAPSHOT_REQUESTS,
 )  # fmt: skip
 _OF_OWNERS = (PrefixScan, Count, RemoveAll, Many, *SNAPSHOT_REQUESTS)
@@ -208,6 +210,8 @@ class Router:
         elif isinstance(request, GetHive):
             view = self.context.view
             self.context.outbox.reply(origin, Content(request.id, view.hive if view is not None else b""))
+        elif isinstance(request, Traced):
+            self._traced(origin, request)
         elif isinstance(request, ForgetNode | Recover | SetReplication | Follow | Unfollow | ConfirmFollow):
             self._local[kind](origin, request)
         elif isinstance(origin, int):
@@ -215,6 +219,24 @@ class Router:
         else:
             own = UsageError("a watch, and the log, are asked for at the very node: nobody passes that on")
             self.context.outbox.fail(origin, request.id, own)
+
+    def _traced(self, origin: Origin, request: Traced) -> None:
+        """A request with an id: the lines that tell of it come beside its usual way."""
+        context = self.context
+        inner = msgspec.structs.replace(request.request, id=request.id)
+        try:
+            request_id_of(request.request_id)
+        except ValueError as error:
+            context.outbox.fail(origin, request.id, UsageError(f"{error}"))
+            return
+        first = inner.requests[0] if isinstance(inner, Transaction | Many) and inner.requests else inner
+        alias = named(first.alias) if isinstance(first, _ENTRIES) else ""
+        what = f"{kind_in_words(type(inner).__name__)} {alias}".strip()
+        trace = Trace(request.request_id, what, context.now)
+        asked = "of" if isinstance(origin, int) else "passed on by"
+        who = context.who(origin) if isinstance(origin, int) else context.address_of(origin[1])  # type: ignore[index]
+        context.traces.begin((origin, inner.id), trace, f"{asked} {who}")
+        self.request(origin, inner)
 
     def _for_entry(self, origin: Origin, request: EntryRequest) -> None:
         try:
@@ -394,7 +416,12 @@ class Router:
         self.room.take(passed)
         passed.address = self.context.routes.get(passed.node, "")
         passed.life = self.context.members[passed.node].incarnation
-        request = msgspec.structs.replace(passed.request, id=self._number)
+        request: Request = msgspec.structs.replace(passed.request, id=self._number)
+        if self.context.traces.open:
+            trace = self.context.traces.open.get((passed.origin, passed.request.id))
+            if trace is not None:
+                self.context.traces.step(trace.request_id, f"passed on to {passed.address}")
+                request = Traced(self._number, trace.request_id, request)  # type: ignore[arg-type]
         self.context.outbox.send(passed.node, Forward(request, max(passed.room, ANSWER_BYTES_USUAL)), passed.size)
 
     def _end(self, number: int) -> Passed:
@@ -458,6 +485,11 @@ class Router:
             responses.many(kinds, reply.replies if isinstance(reply, Results) else [reply] * len(kinds), seconds)
         else:
             responses.answered(passed.origin, type(request), seconds, reply)
+        if seconds >= self.context.slow.threshold_seconds:
+            alias = b"" if isinstance(request, Many | Transaction) else request.alias  # type: ignore[union-attr]
+            code = reply.code if isinstance(reply, Failed) else 0
+            owner = self.context.address_of(passed.node)
+            self.context.slow_answer(passed.origin, request.id, type(request), alias, passed.since, code, owner)
 
     def _fail(self, passed: Passed, error: WrpmeError) -> None:
         reply = Failed(passed.request.id, error.code, error.sentence)

@@ -43,6 +43,7 @@ class Config(msgspec.Struct, frozen=True):
     log_level: str
     replication: int
     grace_seconds: float
+    slow_seconds: float
     sync: bool
     transient: bool
     sessions: int
@@ -104,6 +105,7 @@ class Config(msgspec.Struct, frozen=True):
             log_level=fresh.log_level,
             log_format=fresh.log_format,
             grace_seconds=fresh.grace_seconds,
+            slow_seconds=fresh.slow_seconds,
             sessions=fresh.sessions,
             given=given,
         )
@@ -200,6 +202,7 @@ def _checked(given: Given) -> Config:
         log_level=given["log-level"],
         replication=given["replication"],
         grace_seconds=given["grace"],
+        slow_seconds=given["slow-threshold"],
         sync=not given["no-sync"],
         transient=given["transient"],
         sessions=given["sessions"],

@@ -5,6 +5,8 @@ Part of what is said on the wire, see :mod:`wrpme.protocol.messages`.
 
 from __future__ import annotations
 
+import re
+
 from typing import Union
 
 from msgspec import Struct
@@ -123,3 +125,91 @@ class SnapshotPart(Struct, frozen=True, array_like=True, tag=75):
     more: bool
     after: bytes = b""
     offset: int = 0
+
+
+# --- where the time of requests went ------------------------------------------------------------------------------
+
+REQUEST_ID_CHARACTERS_MAX = 64
+ROUNDED_TO_NOTHING = 0.5
+"""Milliseconds."""
+
+
+class GetSlow(Struct, frozen=True, array_like=True, tag=26, gc=False):
+    """Asks a node for its last slow requests, the latest first, at most ``count`` of them; with ``forget`` they are
+    forgotten with the answer. Answered by SlowLog."""
+
+    id: int
+    node: NodeId
+    count: int
+    forget: bool = False
+
+
+class SlowRequest(Struct, frozen=True, array_like=True):
+    """A request that took a node longer than its threshold, from when it came until it was answered. ``number`` counts
+    them from the node's start, ``at`` is milliseconds since 1970 by its clock when it was answered, ``kind`` is the
+    name of the message, ``count`` how many requests were answered together. ``alias`` is that of the only one, or of
+    one of them, or the beginning of it, where it is known. ``source`` is the client, or the node that passed it on.
+    ``error`` is the code of the error that it was answered with, 0 for none.
+
+    Of the milliseconds it waited ``queued`` until its batch left for the disk, ``disk`` until that was on disk, and
+    ``others`` for somebody else, who is ``waited_for``."""
+
+    number: int
+    at: float
+    kind: str
+    alias: bytes
+    count: int
+    source: str
+    request_id: str
+    error: int
+    milliseconds: float
+    queued: float = 0.0
+    disk: float = 0.0
+    others: float = 0.0
+    waited_for: str = ""
+
+
+class SlowLog(Struct, frozen=True, array_like=True, tag=76):
+    """``noted`` requests took longer than the threshold since the node's start; of these it keeps the last ones."""
+
+    id: int
+    threshold_milliseconds: float
+    noted: int
+    requests: tuple[SlowRequest, ...]
+
+
+class Kept(Struct, frozen=True, array_like=True, tag=129):
+    """The owner tells a node that keeps copies: the write of the request with that id, which is of ``what``, was
+    acknowledged by it."""
+
+    request_id: str
+    what: str
+
+
+def request_id_of(text: str) -> str:
+    """Returns the text, which may be the id of a request.
+
+    Raises:
+        ValueError: it may not.
+    """
+    if not 0 < len(text) <= REQUEST_ID_CHARACTERS_MAX or not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError(
+            f"an id of a request has 1 to {REQUEST_ID_CHARACTERS_MAX} characters of ASCII that can be seen, no spaces"
+        )
+    return text
+
+
+def kind_in_words(kind: str) -> str:
+    """Returns the words for a kind of request: ``get_update`` for ``GetUpdate``."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind).lower()
+
+
+def place_in_words(slow: SlowRequest) -> str:
+    """Returns where the time of a slow request went."""
+    parts = [
+        (slow.queued, "queued"),
+        (slow.disk, "its disk"),
+        (slow.others, slow.waited_for),
+    ]
+    told = [f"{milliseconds:.0f} ms {where}" for milliseconds, where in parts if milliseconds >= ROUNDED_TO_NOTHING]
+    return ", ".join(told) or "computing"

@@ -19,6 +19,7 @@ from wrpme.protocol.administration import ForgetNode, LeaveNode, Recover, SetRep
 from wrpme.protocol.events import ClusterEvent
 from wrpme.protocol.identities import GetHive, Here, Published, Refused, Where
 from wrpme.protocol.administration import SNAPSHOT_REQUESTS, Snapshot, SnapshotPart, SnapshotRequest
+from wrpme.protocol.administration import GetSlow, Kept, SlowLog
 from wrpme.protocol.view import Ballot, Change, NodeId, Proposal, View
 
 # --- requests ----------------------------------------------------------------------------------------------------
@@ -365,22 +366,36 @@ class Transaction(Struct, frozen=True, array_like=True, tag=53):
 
 NodeRequest = Union[
     PrefixScan, Count, RemoveAll, GetStatus, GetConfig, StopNode, LeaveNode, VerifyArc, GetHoldings, Many,
-    SnapshotRequest,
+    SnapshotRequest, GetSlow,
 ]  # fmt: skip
 FollowRequest = Union[Follow, Unfollow, ConfirmFollow]
+
+
+class Traced(Struct, frozen=True, array_like=True, tag=27):
+    """A request that its client gave an id, under which the logs of all nodes that it touches name it. It is answered
+    as the request is, under the number ``id``, which the request has too."""
+
+    id: int
+    request_id: str
+    request: Union[EntryRequest, Transaction, Many, RingScan, PrefixScan, Count]
+
+
 Request = Union[
     EntryRequest, Transaction, RingScan, NodeRequest, GetView, ForgetNode, Recover, SetReplication, Watch, GetLog,
-    GetHive, FollowRequest,
+    GetHive, FollowRequest, Traced,
 ]  # fmt: skip
 READS = (
     Get, GetExpiry, GetRange, Exists, PrefixScan, RingScan, Count, GetStatus, GetConfig, GetView, VerifyArc, Watch,
-    GetLog, GetHoldings, GetHive, Follow, Unfollow, ConfirmFollow, IfVersion, IfContent, *SNAPSHOT_REQUESTS,
+    GetLog, GetHoldings, GetHive, Follow, Unfollow, ConfirmFollow, IfVersion, IfContent, GetSlow,
+    *SNAPSHOT_REQUESTS,
 )  # fmt: skip
 """Requests that change nothing."""
 
 
 def is_read(request: Request) -> bool:
     """Whether a request changes nothing, and so may be sent again whatever became of it."""
+    if type(request) is Traced:
+        return is_read(request.request)
     if type(request) is Many or type(request) is Transaction:
         return all(isinstance(part, READS) for part in request.requests)
     return isinstance(request, READS)
@@ -532,7 +547,9 @@ class FollowEnded(Struct, frozen=True, array_like=True, tag=82, gc=False):
 
 
 FollowReply = Union[Following, Changes, FollowEnded]
-Reply = Union[EntryReply, Results, Aliases, ViewIs, Text, Notice, Told, Holdings, FollowReply, Snapshot, SnapshotPart]
+Reply = Union[
+    EntryReply, Results, Aliases, ViewIs, Text, Notice, Told, Holdings, FollowReply, Snapshot, SnapshotPart, SlowLog,
+]  # fmt: skip
 
 # --- between nodes -----------------------------------------------------------------------------------------------
 
@@ -745,7 +762,7 @@ class StreamAcks(Struct, frozen=True, array_like=True, tag=127):
 Body = Union[
     Report, FailureReport, Prepare, Promise, Accept, Accepted, Rejected, NextView, WholeView, AskView, Heartbeat,
     HeartbeatAck, Forward, Forwarded, GetSuffix, Suffix, Committed, Streams, StreamAcks, Published, Refused, Where,
-    Here,
+    Here, Kept,
 ]  # fmt: skip
 
 

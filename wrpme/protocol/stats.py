@@ -100,6 +100,10 @@ class NodeStats(Struct, frozen=True):
     """By how much it was late within the last L: it doubts itself rather than others then."""
     lease_seconds: float | None = None
     """How much longer it may serve all its arcs if nobody answers any more; None where it needs nobody."""
+    slow_requests: int = 0
+    """Those that took longer than the threshold."""
+    slow_last: str = ""
+    """The last one of them, and where its time went."""
     neighbours: tuple[Neighbour, ...] = ()
     clocks: tuple[ClockApart, ...] = ()
     """Of its neighbours those whose clock differs from its own by more than a second."""

@@ -39,6 +39,7 @@ class Options(Struct, frozen=True):
 
     daemons: tuple[str, ...] = (DAEMON,)
     timeout: float = TIMEOUT_SECONDS
+    request_id: str = ""
     hive: int = 0
     tui: bool = False
     web: address.Address | None = None
@@ -76,6 +77,7 @@ def parse_options(
     return Options(
         daemons=tuple(map(str, given["daemon"])) or (DAEMON,),
         timeout=given["timeout"],
+        request_id=given["request-id"] or "",
         hive=given["hive"] or 0,
         tui=given["tui"],
         web=given["web"],

@@ -420,6 +420,13 @@ COMMANDS: tuple[Spec, ...] = (
     ),
     Spec("node_status", (_NODE,), "prints the figures of a node as JSON"),
     Spec("node_config", (_NODE,), "prints the configuration of a node as JSON, and where each value is from"),
+    Spec(
+        "slow_log",
+        (replace(_NODE, optional=True),),
+        "prints the requests that took longer than --slow-threshold, of a node or of all",
+        "The latest last, each with where its time went: queued for the disk, the disk, or whom it waited for. A node "
+        "keeps the last 256 since its start.",
+    ),
     Spec("node_topology", (_NODE,), "prints the view of a node as JSON: members, arcs and voters"),
     Spec("stop_node", (_NODE,), "stops a node in a planned way", "Start it again on its directory.", changes=True),
     Spec(

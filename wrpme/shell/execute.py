@@ -142,6 +142,11 @@ async def _carry_out_on_hive(client: Client, command: Command, told: Callable[[s
             return Answer(text=format.json_text(await client.node_status(command.address)))
         case "node_config":
             return Answer(text=format.json_text(await client.node_config(command.address)))
+        case "slow_log":
+            found = await client.slow_log(command.address or None)
+            if command.json:
+                return Answer(lines=tuple(Line(text) for text in format.slow_json(found)))
+            return Answer(text=format.slow_text(found))
         case "node_topology":
             return Answer(text=format.json_text(topology(await client.node_topology(command.address))))
         case "stop_node":

@@ -5,21 +5,23 @@ from __future__ import annotations
 import re
 from binascii import b2a_base64
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from wrpme.errors import DiffersError
+from wrpme.errors import BY_CODE, DiffersError, WrpmeError
 from wrpme.limits import SLOTS
 from wrpme.protocol import ring
-from wrpme.protocol.quoting import SPACES, bytes_of
+from wrpme.protocol.quoting import SPACES, bytes_of, named
 from wrpme.protocol.stats import HiveStatus, NodeStatus, clock_sentence, condition_of
+from wrpme.protocol.administration import kind_in_words, place_in_words
 from wrpme.protocol.view import State
 
 if TYPE_CHECKING:
     from wrpme.client.admin import Verified
-    from wrpme.client.cluster import Location
+    from wrpme.client.cluster import Location, NodeSlow
+    from wrpme.protocol.administration import SlowRequest
     from wrpme.client.follow.follower import Change
 
 UNKNOWN = "?"
@@ -254,6 +256,67 @@ def moving_texts(status: HiveStatus) -> list[str]:
         f"{to} receives {percent_text(share)} of the ring, {100 * arrived[to] / share:.0f} % done"
         for to, share in wanted.items()
     ]
+
+
+def slow_text(found: Sequence[NodeSlow]) -> str:
+    """Returns a line for each slow request, the latest last, and one for each node that has some, or told nothing."""
+    rows: list[tuple[str, ...]] = [("WHEN", "NODE", "TOOK", "REQUEST", "FROM", "WHERE")]
+    rows += [
+        (
+            datetime.fromtimestamp(slow.at / 1000, UTC).strftime("%m-%d %H:%M:%S.%f")[:-3] + "Z",
+            node,
+            f"{slow.milliseconds:.3g} ms" if slow.milliseconds < 100 else f"{slow.milliseconds:.0f} ms",
+            slow_request(slow),
+            slow.source.partition(", whose log")[0],
+            place_in_words(slow),
+        )
+        for node, slow in _slow_of(found)
+    ]
+    told = [left_aligned(rows)] if len(rows) > 1 else []
+    for one in sorted(found, key=lambda one: natural(one.address)):
+        if one.log is None:
+            told.append(f"{one.address} did not answer: {one.error.sentence if one.error else UNKNOWN}")
+        else:
+            of = "request" if one.log.noted == 1 else "requests"
+            over = f"over {one.log.threshold_milliseconds:g} ms since its start"
+            told.append(f"{one.address}: {one.log.noted} {of} {over}")
+    return "\n".join(told)
+
+
+def slow_json(found: Sequence[NodeSlow]) -> list[str]:
+    """Returns an object of JSON for each slow request, the latest last."""
+    lines = []
+    for node, slow in _slow_of(found):
+        fields = msgspec.structs.asdict(slow)
+        fields |= {"node": node, "kind": kind_in_words(slow.kind), "error": _error_word(slow.error)}
+        fields["at"] = expiry_text(datetime.fromtimestamp(fields["at"] / 1000, UTC))
+        alias = fields.pop("alias")
+        lines.append(msgspec.json.encode(fields | bytes_json("alias", alias)).decode())
+    return lines
+
+
+def _slow_of(found: Sequence[NodeSlow]) -> list[tuple[str, SlowRequest]]:
+    together = [(one.address, slow) for one in found if one.log is not None for slow in one.log.requests]
+    return sorted(together, key=lambda pair: (pair[1].at, pair[1].number))
+
+
+def slow_request(slow: SlowRequest) -> str:
+    """Returns what was asked, under which id, and the error that it ended with."""
+    count = f" x {slow.count}" if slow.count > 1 else ""
+    alias = f" {named(slow.alias)}" if slow.alias and slow.count == 1 else ""
+    request_id = f" [{slow.request_id}]" if slow.request_id else ""
+    error = f" {_error_word(slow.error)}" if slow.error else ""
+    return f"{kind_in_words(slow.kind)}{count}{alias}{request_id}{error}"
+
+
+def _error_word(code: int) -> str:
+    return BY_CODE.get(code, WrpmeError).word if code else ""
+
+
+def left_aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Returns the rows in columns two spaces apart."""
+    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
 def json_text(value: object) -> str:

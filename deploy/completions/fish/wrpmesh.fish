@@ -6,7 +6,7 @@ function __wrpmesh_command --description 'prints the command on the line, if the
     for word in (commandline -opc)[2..-1]
         if test $skip = 1
             set skip 0
-        else if contains -- $word --daemon --hive-name --timeout --hive --web --record --replay
+        else if contains -- $word --daemon --hive-name --timeout --request-id --hive --web --record --replay
             set skip 1
         else if not string match -q -- '-*' $word
             echo $word
@@ -52,6 +52,7 @@ complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -a hive_status -d 'pri
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -a wait_stable -d 'returns when the hive is stable'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -a node_status -d 'prints the figures of a node as JSON'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -a node_config -d 'prints the configuration of a node as JSON, and where each value is from'
+complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -a slow_log -d 'prints the requests that took longer than --slow-threshold, of a node or of all'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -a node_topology -d 'prints the view of a node as JSON: members, arcs and voters'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -a stop_node -d 'stops a node in a planned way'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -a leave -d 'moves the data of a node away, then stops it for good'
@@ -79,6 +80,7 @@ complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -a exit -d 'leaves the
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -l daemon -r -d 'a node of the hive; the first that answers serves'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -l hive-name -r -d 'the hive that ~/.config/wrpme/wrpmesh.toml has under this name'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -l timeout -r -d 'how long a command may take, its retries included'
+complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -l request-id -r -d 'the logs of all nodes that a request touches name it by this id'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -l hive -r -d 'start a hive of N nodes in ./hive first, and stop it at the end'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -l tui -d 'open the dashboard: the shell beside a live picture of the hive'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -l web -d 'serve the dashboard to browsers; each tab has one of its own'
@@ -116,6 +118,7 @@ complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "scan"' -l json -d 'print 
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "follow"' -l json -d 'print one object of JSON a line, as without it'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "remove_all"' -l yes -d 'do not ask'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "hive_status"' -l json -d 'print one object of JSON'
+complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "slow_log"' -l json -d 'print one object of JSON a line'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "forget"' -l yes -d 'do not ask'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "set_replication"' -l yes -d 'do not ask'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "recover"' -l force -d 'the missing nodes are dead for good'
@@ -135,6 +138,7 @@ complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "node_start"' -l peer -r -
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "node_start"' -l advertise -r -d 'what other nodes and clients are told'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "node_start"' -l replication -r -d 'copies of each entry'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "node_start"' -l grace -r -d 'the wait before a dead node'\''s copies are made elsewhere'
+complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "node_start"' -l slow-threshold -r -d 'slow_log has the requests that take longer'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "node_start"' -l no-sync -d 'answer writes once the operating system has them rather than the disk'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "node_start"' -l transient -d 'memory only: nothing survives the end of the process'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "node_start"' -l log-level -r -a 'debug info warning error' -d 'log lines of this level and above'
@@ -164,4 +168,4 @@ complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "hive_upgrade"' -F
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "hive_stop"' -F
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "hive_start"' -F
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "hive_destroy"' -F
-complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "help"' -a 'get put update get_update get_remove cas cas_version add append get_range set_range get_expire exists get_version touch remove remove_if remove_version expires_at expires_from_now get_expiry get_many remove_many batch if_version if_absent if_content prefix_get scan follow count remove_all locate hive_status wait_stable node_status node_config node_topology stop_node leave forget set_replication recover hive_import hive_backup hive_restore hive_export verify watch node_start hive_check hive_plan hive_apply hive_logs hive_upgrade hive_stop hive_start hive_destroy help version exit'
+complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "help"' -a 'get put update get_update get_remove cas cas_version add append get_range set_range get_expire exists get_version touch remove remove_if remove_version expires_at expires_from_now get_expiry get_many remove_many batch if_version if_absent if_content prefix_get scan follow count remove_all locate hive_status wait_stable node_status node_config slow_log node_topology stop_node leave forget set_replication recover hive_import hive_backup hive_restore hive_export verify watch node_start hive_check hive_plan hive_apply hive_logs hive_upgrade hive_stop hive_start hive_destroy help version exit'

@@ -5,8 +5,9 @@ from __future__ import annotations
 from tests import metrics_table
 from tests.daemon.http.talk import MEASURED, STATS
 from wrpme.core.io import ProcessStats
-from wrpme.daemon.net.http.metrics import ROWS, exposition, op
+from wrpme.daemon.net.http.metrics import ROWS, exposition
 from wrpme.daemon.net.http.told import Command, Told
+from wrpme.protocol.administration import kind_in_words
 from prometheus_client.parser import text_string_to_metric_families
 
 TOLD = Told(
@@ -69,7 +70,7 @@ def test_names_go_by_the_conventions() -> None:
         assert (row.kind == "counter") == row.name.endswith("_total"), row.name
         assert (row.kind in ("histogram", "summary")) == row.name.endswith("duration_seconds") or "lag" in row.name
         assert row.help.endswith(".") and len(row.help) <= 120
-    assert op("GetUpdate") == "get_update" and op("Get") == "get"
+    assert kind_in_words("GetUpdate") == "get_update" and kind_in_words("Get") == "get"
 
 
 def test_the_documentation_has_them_all() -> None:

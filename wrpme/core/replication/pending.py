@@ -24,7 +24,9 @@ from msgspec import Struct
 from wrpme.core.context import NodeContext
 from wrpme.core.io import BurstDone
 from wrpme.core.outbox import Origin
-from wrpme.core.layout import NO_EXPIRY, REMOVED, content_in, expiry_in, hash_in, hint_of, key_range, operations_for
+from wrpme.core.layout import (
+    NO_EXPIRY, REMOVED, alias_in, content_in, expiry_in, hash_in, hint_of, key_range, operations_for,
+)  # fmt: skip
 from wrpme.core.replication.key_order import Order
 from wrpme.core.stats.slot_counts import size_of
 from wrpme.core.limits import COPY_RANGE_BYTES_MAX, COPY_RANGE_ENTRIES_MAX, STREAM_BYTES_USUAL
@@ -205,6 +207,11 @@ class PendingWrites:
             reply = Failed(reply.id, error.code, error.sentence)
         if type(origin) is not Burst:
             context.responses.answered(origin, pending.kind, context.now - pending.since, reply)  # type: ignore[arg-type]
+            if error is not None:
+                context.slow_answer(
+                    origin, reply.id, pending.kind, alias_in(pending.key), pending.since, error.code,  # type: ignore[arg-type]
+                    "the next owner",
+                )  # fmt: skip
             context.outbox.reply(origin, reply)  # type: ignore[arg-type]
             return
         if error is not None:

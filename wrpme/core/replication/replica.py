@@ -27,7 +27,8 @@ from msgspec.structs import replace
 from wrpme.core.context import NodeContext
 from wrpme.core.outbox import NO_ROOM, Origin, Part
 from wrpme.core.layout import (
-    NO_EXPIRY, REMOVED, VERSION_BYTES, Version, expiry_in, hash_in, removal, value_of, version_bytes, version_in,
+    NO_EXPIRY, REMOVED, VERSION_BYTES, Version, alias_in, expiry_in, hash_in, removal, value_of, version_bytes,
+    version_in,
 )  # fmt: skip
 from wrpme.core.replication.takeover import Suffixes, accepts, awaited
 from wrpme.core.replication.operations import Outcome, Write, decide, is_versioned
@@ -36,6 +37,7 @@ from wrpme.core.replication.receiver import Receiver
 from wrpme.core.replication.sender import Sender
 from wrpme.core.transaction import Planned, plan
 from wrpme.core.retry import Retry
+from wrpme.core.slow_writes import explain
 from wrpme.errors import BusyError, IndeterminateError, UnavailableError, UnstableError, WrpmeError
 from wrpme.core.limits import (
     ANSWER_BYTES_USUAL, NODE_PENDING_BYTES_MAX, PENDING_BYTES_MAX, PENDING_WRITES_MAX, STREAM_BYTES_PER_SECOND_MIN,
@@ -170,7 +172,7 @@ class Replica:
                 context.responses.failed(origin, type(request), outcome.code)
             context.outbox.reply(origin, outcome, lease)  # type: ignore[arg-type]
         else:
-            self.when_acknowledged(pending, self._later(origin, type(request), outcome))  # type: ignore[arg-type]
+            self.when_acknowledged(pending, self._later(origin, type(request), outcome, pending))  # type: ignore[arg-type]
 
     def update(self, key: bytes, content: bytes, origin: Burst, reply: Done) -> bool:
         """Carries out an update without a life span, as :meth:`execute` does; whoever calls has looked at the lease and
@@ -198,7 +200,7 @@ class Replica:
             pending.waiters = []
         pending.waiters.append(then)
 
-    def _later(self, origin: Origin, kind: type[Any], reply: Reply) -> Callable[[bool], None]:
+    def _later(self, origin: Origin, kind: type[Any], reply: Reply, latest: Pending) -> Callable[[bool], None]:
         since = self.context.now
         self.context.responses.put_off(origin, kind)
 
@@ -213,6 +215,8 @@ class Replica:
             elif not has_room:
                 given = Failed(reply.id, BusyError.code, NO_ROOM)
             context.responses.answered(origin, kind, context.now - since, given)
+            code = given.code if type(given) is Failed else 0
+            context.slow_answer(origin, reply.id, kind, alias_in(latest.key), since, code, "a write of the same entry")
             if acknowledged and not has_room:
                 context.outbox.no_room(origin, reply.id, size)
             else:
@@ -315,7 +319,7 @@ class Replica:
         seen = [overlay[key] for key in keys if key in overlay]
         if seen:
             latest = max(seen, key=lambda pending: pending.serial)
-            self.when_acknowledged(latest, self._later(origin, Transaction, reply))
+            self.when_acknowledged(latest, self._later(origin, Transaction, reply, latest))
         else:
             if type(reply) is Failed:
                 self.context.responses.failed(origin, Transaction, reply.code)
@@ -379,6 +383,9 @@ class Replica:
             if type(origin) is Burst and origin.left > 1:
                 origin.left -= 1
             elif origin is not None:
+                since = origin.since if type(origin) is Burst else pending.since
+                if context.now - since >= context.slow.threshold_seconds or context.traces.open:
+                    explain(context, pending, [copy for copy in self.copies.values() if copy.counts])
                 self.writes.answer(pending)
             if pending.waiters is not None:
                 for waiter in pending.waiters:

@@ -82,7 +82,8 @@ class Sender:
         self._report_after = 0
         self._reported = False
         self.retry = Retry(context.me)
-        self._progress = 0.0
+        self.progress_at = 0.0
+        """When anything was acknowledged last, or the run began."""
         self._sent_again = 0.0
         self._distrust = False
 
@@ -151,11 +152,11 @@ class Sender:
         self._marks.clear()
         self._unsettled.clear()
         self._settled = self._settled_told = 0
-        self._progress = context.now
+        self.progress_at = context.now
 
     def _push(self, item: Item) -> int:
         if self._stream.all_acknowledged:
-            self._progress = self.context.now
+            self.progress_at = self.context.now
         number = self._stream.push(item)
         self._unsettled.append((number, self.writes.sequence))
         return number
@@ -300,7 +301,7 @@ class Sender:
                 self.stop()
             return
         if self._stream.take(message.upto):
-            self._progress = self.context.now
+            self.progress_at = self.context.now
             while self._marks and self._marks[0][0] <= message.upto:
                 self.acknowledged = self._marks.popleft()[1]
                 self._acknowledged()
@@ -360,9 +361,9 @@ class Sender:
         if self._stream.all_acknowledged or self.phase is Phase.WAITING:
             return
         silence = COPY_SILENCE_SECONDS + self._transit_seconds()
-        if now - max(self._progress, self._sent_again) < silence:
+        if now - max(self.progress_at, self._sent_again) < silence:
             return
-        if self.phase is Phase.RUNNING and now - self._progress >= 2 * silence:
+        if self.phase is Phase.RUNNING and now - self.progress_at >= 2 * silence:
             self.stop()
         else:
             self._sent_again = now
@@ -386,7 +387,7 @@ class Sender:
         context = self.context
         if self._stream.all_acknowledged or not self.counts:
             return False
-        late = context.now - self._progress - self._transit_seconds()
+        late = context.now - self.progress_at - self._transit_seconds()
         if late < LEASE_SECONDS:
             return False
         return (

@@ -12,8 +12,8 @@ from typing import Any
 from msgspec import Struct
 
 from wrpme.limits import SLOTS
-from wrpme.shell.format import escaped
-from wrpme.shell.format import natural
+from wrpme.protocol.administration import SlowLog, place_in_words
+from wrpme.shell.format import escaped, natural, slow_request
 from wrpme.tui.node.graph import Points, columns, trendline
 from wrpme.tui.state import format
 from wrpme.tui.state.figures import BY_SERIES, FIGURES, Figure
@@ -299,6 +299,17 @@ def log_rows(lines: Sequence[str], width: int) -> list[Row]:
         role = LEVELS[level]
         rows += broken(((f"{clock} ", "dim"), (f"{level:<6}", role)), rest[6:].strip(), role, width)
     return rows
+
+
+def slow_rows(slow: SlowLog, width: int) -> list[Row]:
+    """Returns a row for each slow request, the latest last, and how many there were."""
+    rows: list[Row] = []
+    for one in reversed(slow.requests):
+        took = f"{one.milliseconds:7.0f} ms  "
+        begin = ((f"{format.clock(one.at / 1000)} ", "dim"), (took, "warn"))
+        rows += broken(begin, f"{escaped(slow_request(one), keep='')}  {place_in_words(one)}", "text", width)
+    told = f"{slow.noted} over {slow.threshold_milliseconds:g} ms since its start"
+    return [*rows, *broken((), told, "dim", width)]
 
 
 def config_rows(config: Mapping[str, Any], width: int) -> list[Row]:

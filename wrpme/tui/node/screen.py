@@ -39,12 +39,19 @@ PAGES = {
     "events": ("events",),
     "log": ("log",),
     "config": ("config",),
+    "slow": ("slow",),
 }
-"""The panels of each page, in the order of the keys 1 to 6."""
-TOLD = ("events", "log", "config")
+"""The panels of each page, in the order of the keys 1 to 7."""
+TOLD = ("events", "log", "config", "slow")
 """One of these is shown at a time where there is room for several panels, but not for all."""
 GRAPHED = tuple(name for name, figure in BY_SERIES.items() if figure.graphed)
 """The series that have graphs."""
+SHOWN: dict[str, Callable[[Any, int], list[Row]]] = {
+    "log": node_rows.log_rows,
+    "config": node_rows.config_rows,
+    "slow": node_rows.slow_rows,
+}
+"""What only the node itself can tell, and how it is shown in so many columns."""
 ROOM_MEDIUM = (100, 34)
 ROOM_LARGE = (156, 46)
 
@@ -101,7 +108,6 @@ class NodeScreen(PaneScreen):
     NodeScreen { layout: vertical; background: $background; }
     NodeScreen #head { height: 2; background: $bar; padding: 0 1; }
     NodeScreen #pages { height: 1; padding: 0 1; }
-    NodeScreen.-large #pages { display: none; }
     NodeScreen #body, NodeScreen #now, NodeScreen #held, NodeScreen #told { height: 1fr; }
     NodeScreen #now, NodeScreen #held, NodeScreen #told { layout: horizontal; }
     NodeScreen.-small #now { layout: vertical; }
@@ -131,7 +137,7 @@ class NodeScreen(PaneScreen):
         self._due = False
         """Whether all is to be drawn anew."""
         self._answers: dict[str, tuple[Any, str]] = {}
-        """The answers to "log" and "config", each with a note for the title."""
+        """The answers to "log", "config" and "slow", each with a note for the title."""
         self._answered: dict[str, tuple[object, ...]] = {}
         """The answers as they are drawn, and how wide."""
         self.head = Rows(id="head")
@@ -307,18 +313,17 @@ class NodeScreen(PaneScreen):
 
     def _go_on(self) -> None:
         """Shows the node that was changed to, and asks it for what only it knows."""
-        self._answers = {"log": (None, "asking"), "config": (None, "asking")}
+        self._answers = dict.fromkeys(SHOWN, (None, "asking"))
         self._answered = {}
         self._draw()
         self.action_ask()
 
     def action_ask(self) -> None:
-        """Asks the node for its log and its configuration, as they are now."""
+        """Asks the node for its log, its configuration and its slow requests, as they are now."""
         if self._address:
-            self.run_worker(self._ask("log", self._source.log), group="log", exclusive=True, exit_on_error=False)
-            self.run_worker(
-                self._ask("config", self._source.config), group="config", exclusive=True, exit_on_error=False
-            )
+            for name in SHOWN:
+                ask = getattr(self._source, name)
+                self.run_worker(self._ask(name, ask), group=name, exclusive=True, exit_on_error=False)
 
     async def _ask(self, name: str, ask: Callable[[str], Awaitable[Any]]) -> None:
         try:
@@ -344,8 +349,8 @@ class NodeScreen(PaneScreen):
         if answer is None:
             rows = broken((), note, "warn", width)
         else:
-            rows = node_rows.log_rows(answer, width) if name == "log" else node_rows.config_rows(answer, width)
-        panel.list.show_rows(rows, cursor=len(rows) - 1 if name == "log" else 0)
+            rows = SHOWN[name](answer, width)
+        panel.list.show_rows(rows, cursor=0 if name == "config" else len(rows) - 1)
 
     # --- which panels --------------------------------------------------------------------------------------------
 
@@ -363,6 +368,8 @@ class NodeScreen(PaneScreen):
         seen = set(PAGES[self.page] if room == "small" else self.panels)
         if room == "medium":
             seen -= {name for name in TOLD if name != self._told}
+        elif room == "large":  # in one place, as four beside each other would be too narrow
+            seen.discard("config" if self._told == "slow" else "slow")
         for name, panel in self.panels.items():
             panel.display = name in seen
         for container, names in (("now", PAGES["now"]), ("held", ("arcs", "neighbours")), ("told", TOLD)):

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from wrpme import errors
 from wrpme.client.client import Client
+from wrpme.protocol.administration import SlowLog
 from wrpme.protocol.view import NodeId
 from wrpme.tui.node.graph import Points
 from wrpme.tui.services import Services
@@ -38,6 +39,13 @@ class Source(Protocol):
 
     async def log(self, address: str) -> list[str]:
         """Returns the latest log lines of the node at that address, the oldest first.
+
+        Raises:
+            WrpmeError: the node can't be asked now, or does not answer.
+        """
+
+    async def slow(self, address: str) -> SlowLog:
+        """Returns what took the node at that address long, the latest first.
 
         Raises:
             WrpmeError: the node can't be asked now, or does not answer.
@@ -75,6 +83,14 @@ class HiveSource:
     async def log(self, address: str) -> list[str]:
         """See :class:`Source`."""
         return await self._client().log_of(address)
+
+    async def slow(self, address: str) -> SlowLog:
+        """See :class:`Source`."""
+        (found,) = await self._client().slow_log(address)
+        if found.log is None:
+            assert found.error is not None
+            raise found.error
+        return found.log
 
     def _client(self) -> Client:
         client = self._services.client

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, get_args
@@ -19,6 +18,7 @@ from wrpme.daemon.net.http.told import Told
 from wrpme.protocol.histogram import Pairs, upto
 from wrpme.protocol.messages import EntryRequest, Transaction
 from wrpme.protocol.stats import NodeStats
+from wrpme.protocol.administration import kind_in_words
 from wrpme.version import VERSION
 
 STEPS = 6, 24
@@ -60,24 +60,19 @@ def _by_label(values: Callable[[Measured], dict[str, Any]]) -> Callable[[Told], 
     return _measured(lambda measured: (((label,), value) for label, value in sorted(values(measured).items())))
 
 
-def op(kind: str) -> str:
-    """Returns the label for a kind of request: ``get_update`` for ``GetUpdate``."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind).lower()
-
-
 def _outcomes(measured: Measured) -> Values:
-    return (((op(kind), outcome), count) for (kind, outcome), count in sorted(measured.outcomes.items()))
+    return (((kind_in_words(kind), outcome), count) for (kind, outcome), count in sorted(measured.outcomes.items()))
 
 
 def _latencies(measured: Measured) -> Values:
-    return (((op(kind),), pairs) for kind, pairs in sorted(measured.latencies.items()))
+    return (((kind_in_words(kind),), pairs) for kind, pairs in sorted(measured.latencies.items()))
 
 
 def _asked(told: Told) -> Values:
     if told.stats is None:
         return []
     asked = sorted(told.stats.operations.items())
-    return (((op(kind),), count) for kind, count in asked if kind not in _ON_ENTRIES)
+    return (((kind_in_words(kind),), count) for kind, count in asked if kind not in _ON_ENTRIES)
 
 
 def _fills(told: Told) -> Values:
@@ -118,6 +113,10 @@ def _build(told: Told) -> Values:
 
 
 ROWS = (
+    Row(
+        "wrpme_slow_requests_total", "counter", (), "Requests on entries that took longer than --slow-threshold.",
+        _stats(lambda stats: stats.slow_requests),
+    ),
     Row("wrpme_build_info", "gauge", ("version", "python"), "Always 1; the labels tell which release runs.", _build),
     # --- the node and its hive
     Row("wrpme_serving", "gauge", (), "Whether the node serves, as /ready tells it.", _alone(lambda told: told.serves)),

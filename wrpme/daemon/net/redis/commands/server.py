@@ -21,13 +21,18 @@ from wrpme.daemon.net.redis.replies import (
 )  # fmt: skip
 from wrpme.daemon.net.redis.commands.strings import Args
 from wrpme.limits import CONTENT_BYTES_MAX, NUMBER_MAX
+from wrpme.core.stats.slow_requests import SLOW_REQUESTS_MAX
 from wrpme.protocol.messages import GetStatus, GetView
+from wrpme.protocol.administration import GetSlow, kind_in_words, place_in_words
 from wrpme.protocol.ring import RING, arc_at, owner_among, tag_of
 from wrpme.protocol.stats import NodeStats
 from wrpme.protocol.view import NOBODY, State, View
 from wrpme.version import VERSION
 
 # --- CONFIG ------------------------------------------------------------------------------------------------------
+
+
+SLOWER_THAN = "slowlog-log-slower-than"
 
 
 def _configuration(client: Client) -> dict[str, str]:
@@ -52,8 +57,7 @@ def _configuration(client: Client) -> dict[str, str]:
         "requirepass": "",
         "save": "",
         "slave-read-only": "yes",
-        "slowlog-log-slower-than": "-1",
-        "slowlog-max-len": "0",
+        "slowlog-max-len": str(SLOW_REQUESTS_MAX),
         "timeout": "0",
     }
 
@@ -61,9 +65,16 @@ def _configuration(client: Client) -> dict[str, str]:
 def _config_get(client: Client, args: Args) -> Plan:
     patterns = [text(pattern).lower() for pattern in args[2:]]
     found = _configuration(client)
-    return client.encoded(
-        {name: found[name] for name in found if any(fnmatch.fnmatchcase(name, one) for one in patterns)}
-    )
+    chosen = {name: found[name] for name in found if any(fnmatch.fnmatchcase(name, one) for one in patterns)}
+    if any(fnmatch.fnmatchcase(SLOWER_THAN, one) for one in patterns):
+        return _with_threshold(client, chosen)
+    return client.encoded(chosen)
+
+
+def _with_threshold(client: Client, chosen: dict[str, str]) -> Steps:
+    """Which may have changed since the start."""
+    slow = yield GetSlow(0, NOBODY, 0)
+    return client.encoded({SLOWER_THAN: str(int(slow.threshold_milliseconds * 1000)), **chosen})
 
 
 def _config_set(client: Client, args: Args) -> Plan:
@@ -386,13 +397,47 @@ def _slowlog_get(client: Client, args: Args) -> Plan:
     count = integer_in(args[2]) if len(args) == 3 else 10
     if count is None or count < -1:
         raise Refusal("ERR count should be greater than or equal to -1")
-    return client.encoded([])
+    return _slow(client, count)
+
+
+def _slow(client: Client, count: int) -> Steps:
+    """Of this node, and of clients of every protocol: what it is that was slow stands for the command."""
+    found = yield GetSlow(0, NOBODY, SLOW_REQUESTS_MAX if count == -1 else count)
+    return client.encoded(
+        [
+            [
+                slow.number, int(slow.at / 1000), int(slow.milliseconds * 1000),
+                [kind_in_words(slow.kind), slow.alias, place_in_words(slow)], slow.source, slow.request_id,
+            ]
+            for slow in found.requests
+        ]
+    )  # fmt: skip
+
+
+def _slowlog_len(client: Client, args: Args) -> Plan:
+    return _slow_count(client)
+
+
+def _slow_count(client: Client) -> Steps:
+    found = yield GetSlow(0, NOBODY, SLOW_REQUESTS_MAX)
+    return client.encoded(len(found.requests))
+
+
+def _slowlog_reset(client: Client, args: Args) -> Plan:
+    return _slow_forgotten(client)
+
+
+def _slow_forgotten(client: Client) -> Steps:
+    yield GetSlow(0, NOBODY, 0, forget=True)
+    return OK
 
 
 SLOWLOG = {
-    b"GET": Subcommand(-2, _slowlog_get, "[<count>]", "Return nothing: no commands are logged."),
-    b"LEN": Subcommand(2, _none, "", "Return 0."),
-    b"RESET": Subcommand(2, fine, "", "Do nothing."),
+    b"GET": Subcommand(
+        -2, _slowlog_get, "[<count>]", "Return the last slow requests of this node, of all protocols; default 10."
+    ),
+    b"LEN": Subcommand(2, _slowlog_len, "", "Return how many are kept."),
+    b"RESET": Subcommand(2, _slowlog_reset, "", "Forget them."),
 }
 
 
