@@ -39,6 +39,7 @@ STABLE = {
     27: "number",
     28: "apart",
     29: "backup",
+    30: "full",
 }
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, WrpmeError)]
 

@@ -235,6 +235,14 @@ class BackupError(WrpmeError):
     code = 29
 
 
+class FullError(WrpmeError):
+    """A node that keeps a copy of the entry holds as much as its ``--bytes-max`` allows; what is there is served."""
+
+    word = "full"
+    code = 30
+    not_carried_out = True
+
+
 class ApartError(UsageError):
     """Entries that are to be changed together have no tag in common; the sentence names two of them."""
 

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from wrpme.errors import UsageError
 from wrpme.limits import (
+    BYTES_MAX_MIN,
     EXPIRY_MILLISECONDS_MAX,
     GRACE_SECONDS,
     GRACE_SECONDS_MAX,
@@ -33,12 +34,13 @@ from wrpme.limits import (
 )
 from wrpme.protocol import address, validation
 from wrpme.protocol.administration import request_id_of
-from wrpme.protocol.quoting import Quoted, typed_alias
+from wrpme.protocol.quoting import Quoted, size_text, typed_alias
 from wrpme.files.toml_text import number_text, shown
 
 LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
 NUMBER_CHARACTERS_MAX = 40
+SIZE_MAX = 1 << 60
 NAMED_MAX = 4
 """So many options a sentence lists; of more it names the help."""
 LIKENESS = 0.6
@@ -216,6 +218,21 @@ def _seconds(least: float, most: float) -> Value:
     return Value("SECONDS", f"a number of seconds from {span}", read, span, types=(int, float))
 
 
+def _size(least: int) -> Value:
+    """A number of bytes: plain, or in units of 1024 with K, M, G or T."""
+
+    def read(given: str) -> int:
+        number, unit = (given[:-1], given[-1].upper()) if given[-1:].isalpha() else (given, "")
+        plain = number.isascii() and number.isdigit() and len(number) <= NUMBER_CHARACTERS_MAX
+        power = "KMGT".find(unit) + 1 if unit else 0
+        if plain and (power or not unit) and least <= (size := int(number) << 10 * power) <= SIZE_MAX:
+            return size
+        raise ValueError(given)
+
+    told = f"a number of bytes from {size_text(least)}"
+    return Value("BYTES", f"{told}, such as 500M, 20G or 1T", read, f"{size_text(least)} and more", types=(int, str))
+
+
 def _one_of(shown: str, choices: tuple[str, ...]) -> Value:
     def read(given: str) -> str:
         return choices[choices.index(given)]
@@ -293,6 +310,13 @@ TUNING: dict[str, Option] = {
             "slow_log has the requests that take longer",
             _seconds(0.0, SLOW_SECONDS_MAX),
             default=SLOW_SECONDS,
+            is_live=True,
+        ),
+        Option(
+            "bytes-max",
+            "data that the node holds at most, with its copies",
+            _size(BYTES_MAX_MIN),
+            default_text="no limit",
             is_live=True,
         ),
         Option("no-sync", "answer writes once the operating system has them rather than the disk"),

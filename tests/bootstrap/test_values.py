@@ -112,6 +112,8 @@ def test_wrong(key: str, given: object, sentence: str) -> None:
         ("grace", 30.0, ("--grace", "30")),
         ("grace", 0.5, ("--grace", "0.5")),
         ("slow-threshold", 0.25, ("--slow-threshold", "0.25")),
+        ("bytes-max", "20G", ("--bytes-max", "21474836480")),
+        ("bytes-max", 5_000_000, ("--bytes-max", "5000000")),
         ("no-sync", True, ("--no-sync",)),
         ("no-sync", False, ()),
         ("transient", True, ("--transient",)),
@@ -147,8 +149,8 @@ def test_wrong_options(name: str, given: object, sentence: str) -> None:
 
 
 def test_every_option_is_tried_here() -> None:
-    tried = {"replication", "grace", "slow-threshold", "no-sync", "transient", "log-level", "sessions", "redis-strict"}
-    assert tried == set(options.TUNING)
+    tried = {"replication", "grace", "slow-threshold", "bytes-max", "no-sync", "transient", "log-level", "sessions"}
+    assert {*tried, "redis-strict"} == set(options.TUNING)
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ EVENTS: list[Any] = [
     ViewComputed(1, (), None),
     FollowersBehind(1, (1,)),
     Publish(Published((Publication(b"channel", b"content"),))),
-    SettingsChanged(60.0, 0.1, "{}"),
+    SettingsChanged(60.0, 0.1, 0, "{}"),
 ]
 
 

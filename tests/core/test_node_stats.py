@@ -23,6 +23,8 @@ FIELDS = {
     "suspected": list, "quorum": str, "copies_out": list, "copies_in": list, "operations": dict,
     "incarnation": int, "latency": list, "received_bytes": int, "sent_bytes": int, "sessions": int,
     "redis_sessions": int,
+    "held_bytes": int,
+    "bytes_max": int,
     "slow_requests": int,
     "slow_last": str,
     "branch": int, "joining": int, "troubles": list, "disk_seconds": float, "disk_seconds_max": float,

@@ -100,11 +100,11 @@ def test_what_is_fast_leaves_nothing(hive: Hive) -> None:
 
 def test_the_threshold_changes_while_the_node_runs(hive: Hive) -> None:
     node = hive.nodes["a"]
-    node.handle(SettingsChanged(60.0, 0.0, "{}"), hive.now)
+    node.handle(SettingsChanged(60.0, 0.0, 0, "{}"), hive.now)
     assert hive.ask("a", Update(1, ALIAS, b"one")) == Done(1)
     reply = hive.ask("a", GetSlow(1, NOBODY, 10, forget=True))
     assert isinstance(reply, SlowLog) and reply.threshold_milliseconds == 0 and reply.noted >= 1 and reply.requests
-    node.handle(SettingsChanged(60.0, 1.0, "{}"), hive.now)
+    node.handle(SettingsChanged(60.0, 1.0, 0, "{}"), hive.now)
     after = hive.ask("a", GetSlow(1, NOBODY, 10))
     assert isinstance(after, SlowLog) and after.requests == () and after.noted == reply.noted
 

@@ -15,6 +15,7 @@ from tests.view_parts import HIVE, back, down, grown, id_of, join, next_view
 from wrpme import errors
 from wrpme.client.admin import Difference, Verified
 from wrpme.client.cluster import Location
+from wrpme.protocol.quoting import size_text
 from wrpme.protocol import view_index
 from wrpme.protocol import ring
 from wrpme.protocol.stats import Copy, NodeStats, HiveStatus, NodeStatus
@@ -219,7 +220,7 @@ def test_natural_order(address: str, later: str) -> None:
     [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (1536 * 1024, "1.5 MiB"), (3 * 1024**4, "3.0 TiB")],
 )
 def test_sizes(size: int, text: str) -> None:
-    assert format.size_text(size) == text
+    assert size_text(size) == text
 
 
 @pytest.mark.parametrize(

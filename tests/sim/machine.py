@@ -122,7 +122,7 @@ class Machine:
         replication = 0 if joins and world.replicator.is_used else world.replication
         settings = Settings(
             lived.id, lived.incarnation, self.address, peers, replication, world.grace_seconds, new_hive,
-            lives=lived.lives,
+            lives=lived.lives, bytes_max=world.limiter.limits.get(self.address, 0),
         )  # fmt: skip
         world.say(self, f"starts, life {lived.starts}, id {lived.id.hex()[:8]}")
         node = Node(settings, self.disk.seen, self.local())

@@ -80,6 +80,8 @@ class Run:
             return
         if self.scenario.replicates:
             world.replicator.begin()
+        if self.scenario.limits:
+            world.limiter.begin()
         world.agenda.run_until(self.scenario.quiet_seconds)
         world.faults.begin(self.scenario.storm_seconds)
         world.agenda.run_until(world.agenda.now + self.scenario.storm_seconds)
@@ -135,6 +137,7 @@ class Run:
         world = self.world
         world.faults.heal_all(restart)
         world.replicator.end()
+        world.limiter.end()
         world.habits = Habits()
         world.operator.begin()
         world.agenda.run_until(world.agenda.now + 9.0)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.sim.machine import Machine
     from tests.sim.world import World
 
-REFUSED = {error.code for error in (errors.UnstableError, errors.UnavailableError, errors.BusyError)}
+REFUSED = {error.code for error in (errors.UnstableError, errors.UnavailableError, errors.BusyError, errors.FullError)}
 PAGE_ALIASES_MAX = 4
 MAKES = WRITES | {"add"}
 

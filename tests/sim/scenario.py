@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 REPLICATED_PART = 0.3
 """In so many of all runs operators change the number of copies."""
 
+LIMITED_PART = 0.2
+"""and in so many they bound the data of nodes."""
+
 
 @dataclass(slots=True)
 class Scenario:
@@ -58,6 +61,8 @@ class Scenario:
     """The prefixes that followers follow."""
     replicates: bool = False
     """Whether operators change the number of copies meanwhile."""
+    limits: bool = False
+    """Whether operators bound what nodes may hold meanwhile."""
     late: int = 0
     """So many of the nodes, the last ones, a plot starts when it needs them."""
 
@@ -69,6 +74,7 @@ def draw(world: World, corner: str) -> Scenario:
     scenario = CORNERS[corner or chosen][1](world)
     scenario.small = scenario.small or random.random() < 0.3
     if not corner and scenario.plot is None:  # not where a broken rule is sought: what is drawn there stays as it is
+        scenario.limits = Random(f"limits {world.seed}").random() < LIMITED_PART
         scenario.replicates = scenario.replicates or Random(f"replicates {world.seed}").random() < REPLICATED_PART
     world.say(None, f"{corner or chosen}: {scenario.nodes} nodes, {scenario.habits}, {scenario.mixture}")
     sync = random.random() < 0.93

@@ -13,6 +13,7 @@ from tests.sim.machine import Machine
 from tests.sim.network import Habits, Proof
 from tests.sim.operator import Operator
 from tests.sim.promises import Promises
+from tests.sim.limiter import Limiter
 from tests.sim.replicator import Replicator
 
 LINES_KEPT = 400
@@ -39,6 +40,7 @@ class World:
         self.promises = Promises(self)
         self.operator = Operator(self)
         self.replicator = Replicator(self)
+        self.limiter = Limiter(self)
         self._addresses = 0
         self.lines: deque[str] = deque(maxlen=None if trace else LINES_KEPT)
         self.trace = trace

@@ -14,6 +14,7 @@ from typing import Any
 from wrpme.core.health.disk_pace import DiskPace
 from wrpme.core.event_log import EventLog
 from wrpme.core.health.failure_detector import HeartbeatLeases
+from wrpme.core.health.room import Room
 from wrpme.core.group_commit import GroupCommit
 from wrpme.core.io import Process, Reader, LogLine, Settings, Emit
 from wrpme.core.layout import MARK_PREFIX, mark_in, successor
@@ -129,6 +130,7 @@ class NodeContext:
         self.heartbeats = HeartbeatLeases(now, settings.id[0])
         self.lateness = Lateness()
         self.slots = slots or counts_of(reader)
+        self.room = Room(self.slots, settings.bytes_max)
         self.responses = ResponseTimes()
         self.replication = Latency()
         """From when writes left for a node that keeps copies until it acknowledged them."""
@@ -193,6 +195,7 @@ class NodeContext:
             self._note_member(self.members[node])
         for node in left:
             self.outbox.forget(node)
+            self.room.forget(node)
             for known in (
                 self.known_epochs, self.heard, self.heard_at, self.returning, self.down_since, self.routes,
             ):  # fmt: skip

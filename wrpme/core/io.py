@@ -158,6 +158,7 @@ class SettingsChanged(Struct, frozen=True):
 
     grace_seconds: float
     slow_seconds: float
+    bytes_max: int
     config: str
 
 
@@ -378,3 +379,5 @@ class Settings(Struct, frozen=True):
     """The incarnations of the last starts of this directory, in order; without any, none is called a copy by them."""
     slow_seconds: float = SLOW_SECONDS
     """Requests that take longer are kept for ``slow_log``."""
+    bytes_max: int = 0
+    """So much data this node holds at most, copies included; 0: no limit."""

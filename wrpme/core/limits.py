@@ -134,6 +134,10 @@ place to others."""
 VERIFY_ALIASES_MAX = 10
 """Of the entries that differ between two copies of an arc so many are named."""
 REMOVED_ENTRIES_MAX = 20_000
+NEARLY_FULL = 0.9
+"""Of ``--bytes-max``: from there on the operator is told."""
+DECLINED_SECONDS = 30.0
+"""A copy that was declined as it does not fit is asked for again within this time."""
 REMOVED_BYTES_MAX = 32 * MIB
 """What was removed, and half of what is there, before the disk is asked to give the space back..."""
 REMOVED_ENTRIES_AT_REST_MAX = 1000

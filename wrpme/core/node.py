@@ -261,8 +261,13 @@ class Node:
 
     def _on_settings_changed(self, given: SettingsChanged) -> None:
         self.settings = self.context.settings = msgspec.structs.replace(
-            self.settings, grace_seconds=given.grace_seconds, slow_seconds=given.slow_seconds, config=given.config
+            self.settings,
+            grace_seconds=given.grace_seconds,
+            slow_seconds=given.slow_seconds,
+            bytes_max=given.bytes_max,
+            config=given.config,
         )
+        self.context.room.bytes_max = given.bytes_max
         self.context.slow.threshold_seconds = given.slow_seconds
 
     def _on_clock_jumped(self, given: ClockJumped) -> None:
@@ -346,6 +351,7 @@ class Node:
         if context.view is not None:
             self._watch()
             self.own_disk.tick(again)
+            self._look_at_room()
             for node in context.heartbeats.heartbeat(now):
                 if not context.disk.quiet:
                     context.outbox.send(node, Heartbeat(now))
@@ -494,6 +500,7 @@ class Node:
         elif isinstance(body, HeartbeatAck):
             if body.incarnation == self.settings.incarnation:
                 context.heartbeats.acknowledged(source, body.sent, context.now)
+                context.room.heard(source, body.full)
                 context.note_round_trip(source, context.now - body.sent)
                 self._clocks.heard(source, body.wall, body.sent)
         elif isinstance(body, Published):
@@ -524,7 +531,10 @@ class Node:
             del self._early_heartbeats[source]
             if envelope.epoch == view.epoch and isinstance(envelope.body, Heartbeat):
                 context.heartbeats.promise(source, context.now)
-                context.outbox.send(source, HeartbeatAck(envelope.body.sent, envelope.incarnation, int(context.wall())))
+                context.outbox.send(
+                    source,
+                    HeartbeatAck(envelope.body.sent, envelope.incarnation, int(context.wall()), context.room.is_full),
+                )
 
     def _on_takeover(self, source: NodeId, body: GetSuffix | Suffix | Committed) -> None:
         replica = self.table.ending(body.end)
@@ -594,13 +604,22 @@ class Node:
             if old is not None and old.state == member.state and old.incarnation != member.incarnation:
                 self.context.heartbeats.forget(node, self.context.now)
 
+    def _look_at_room(self) -> None:
+        context, address = self.context, self.settings.address
+        full = context.room.turned()
+        if full:
+            context.tell("full", context.room.trouble(address, context.now), address, level="warning")
+        elif full is not None:
+            context.tell("room", f"{address} takes data again", address, level="info")
+
     # --- about this node -----------------------------------------------------------------------------------------
 
     def status(self) -> NodeStats:
         """Figures of this node; see :mod:`wrpme.core.stats.node_stats`."""
         told = stats(self.context, self.table, self.voter, self.lifecycle, self.router, self.context.process.stats())
         joining = len(self.voter.joining() | self.whereabouts.joining())
-        troubles = (*self.whereabouts.troubles, *self.own_disk.troubles)
+        room = self.context.room.trouble(self.settings.address, self.context.now)
+        troubles = (*self.whereabouts.troubles, *self.own_disk.troubles, *([room] if room else []))
         return msgspec.structs.replace(told, troubles=troubles, joining=joining, clocks=self._clocks.apart)
 
     def stats(self, now: float) -> str:

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from wrpme.core.layout import REMOVED, Version, expiry_in, removal, value_of, version_bytes
 from wrpme.core.replication.operations import Now, Write, decide, is_versioned
+from wrpme.core.stats.slot_counts import size_of
 from wrpme.errors import TooLargeError
 from wrpme.limits import TRANSACTION_BYTES_MAX
 from wrpme.protocol.messages import Content, Done, EntryReply, EntryRequest, Failed
@@ -46,6 +47,18 @@ class Plan(NamedTuple):
     expired: list[tuple[bytes, bytes]]
     by_clock: bool = False
     """Whether the time of an entry had come."""
+
+    @property
+    def grows(self) -> bool:
+        """Whether there is more data afterwards than before."""
+        return (
+            sum(
+                size_of(write.key, write.value) * (expiry_in(write.value) != REMOVED)
+                - (size_of(write.key, write.held) if write.held is not None else 0)
+                for write in self.writes
+            )
+            > 0
+        )
 
 
 def plan(

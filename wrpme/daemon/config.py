@@ -44,6 +44,7 @@ class Config(msgspec.Struct, frozen=True):
     replication: int
     grace_seconds: float
     slow_seconds: float
+    bytes_max: int
     sync: bool
     transient: bool
     sessions: int
@@ -106,6 +107,7 @@ class Config(msgspec.Struct, frozen=True):
             log_format=fresh.log_format,
             grace_seconds=fresh.grace_seconds,
             slow_seconds=fresh.slow_seconds,
+            bytes_max=fresh.bytes_max,
             sessions=fresh.sessions,
             given=given,
         )
@@ -203,6 +205,7 @@ def _checked(given: Given) -> Config:
         replication=given["replication"],
         grace_seconds=given["grace"],
         slow_seconds=given["slow-threshold"],
+        bytes_max=given["bytes-max"] or 0,
         sync=not given["no-sync"],
         transient=given["transient"],
         sessions=given["sessions"],

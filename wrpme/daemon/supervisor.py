@@ -178,7 +178,7 @@ class Supervisor:
             self._room = room(config.sessions)
             self._tell_room()
         if self._runner is not None:
-            given = SettingsChanged(config.grace_seconds, config.slow_seconds, config.as_json())
+            given = SettingsChanged(config.grace_seconds, config.slow_seconds, config.bytes_max, config.as_json())
             self._runner.reconfigure(given, self._room.clients, self._room.sessions)
 
     # --- beginning -----------------------------------------------------------------------------------------------
@@ -331,6 +331,7 @@ class Supervisor:
             replication=0 if opened.former else config.replication,
             grace_seconds=config.grace_seconds,
             slow_seconds=config.slow_seconds,
+            bytes_max=config.bytes_max,
             new_hive=b"" if opened.peers else os.urandom(16),
             config=config.as_json(),
             former=opened.former,

@@ -48,6 +48,8 @@ KINDS: dict[str, str] = {
     "disk_hangs": "the disk of this node takes nothing",
     "disk_slow": "the disk of this node is slow again and again",
     "disk": "the disk of this node works as it should again",
+    "full": "this node holds as much as its limit allows",
+    "room": "this node takes data again",
     "clock_differs": "the clock of another node is more than a second ahead of this one's, or behind",
     "clock_agrees": "the clocks agree again",
 }

@@ -635,11 +635,12 @@ class Heartbeat(Struct, frozen=True, array_like=True, tag=111):
 
 class HeartbeatAck(Struct, frozen=True, array_like=True, tag=112):
     """A promise for 1.2 L: see docs/how-it-works.md, Leases. ``incarnation`` is that of the heartbeat; ``wall`` is what
-    the wall clock of this node shows, in milliseconds since 1970."""
+    the wall clock of this node shows, in milliseconds since 1970; ``full``: it takes no more data."""
 
     sent: float
     incarnation: int
     wall: int = 0
+    full: bool = False
 
 
 class Forward(Struct, frozen=True, array_like=True, tag=113):
@@ -716,7 +717,8 @@ Item = Union[Compare, Fill, Writes, Counts]
 
 class Stream(Struct, frozen=True, array_like=True, tag=121):
     """Items ``first``, ``first + 1``... of the numbered stream of one arc to one node; ``run`` tells one attempt from
-    the next. What came with the items up to ``settled`` is acknowledged by all holders."""
+    the next. What came with the items up to ``settled`` is acknowledged by all holders. The first one of a copy tells
+    the ``size`` of the arc's data in bytes."""
 
     end: int
     version: int
@@ -724,6 +726,7 @@ class Stream(Struct, frozen=True, array_like=True, tag=121):
     first: int
     items: tuple[Item, ...]
     settled: int = 0
+    size: int = 0
 
 
 class Answer(Struct, frozen=True, array_like=True, tag=122):
@@ -738,7 +741,7 @@ class Answer(Struct, frozen=True, array_like=True, tag=122):
 
 class StreamAck(Struct, frozen=True, array_like=True, tag=123):
     """All items up to ``upto`` are on disk; ``answers`` to comparisons among them. ``upto`` -1: not now, the receiver
-    takes part in as many copies as it may."""
+    takes part in as many copies as it may, or has no room for this one."""
 
     end: int
     version: int

@@ -196,3 +196,14 @@ def _unquoted(text: str) -> tuple[Quoted, str]:
 def _begin(text: str) -> str:
     """The beginning of what was typed, in a sentence."""
     return f"{text[:40]}..." if len(text) > 40 else text
+
+
+def size_text(size: float) -> str:
+    """Returns a number of bytes in the largest unit of which there is at least one."""
+    if size < 1024:
+        return f"{size:.0f} B"
+    for unit in ("KiB", "MiB", "GiB"):
+        size /= 1024
+        if size < 1024:
+            return f"{size:.1f} {unit}"
+    return f"{size / 1024:.1f} TiB"

@@ -100,6 +100,10 @@ class NodeStats(Struct, frozen=True):
     """By how much it was late within the last L: it doubts itself rather than others then."""
     lease_seconds: float | None = None
     """How much longer it may serve all its arcs if nobody answers any more; None where it needs nobody."""
+    held_bytes: int = 0
+    """Of all data here, copies included."""
+    bytes_max: int = 0
+    """What that may be at most; 0: no limit."""
     slow_requests: int = 0
     """Those that took longer than the threshold."""
     slow_last: str = ""

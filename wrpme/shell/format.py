@@ -13,7 +13,7 @@ import msgspec
 from wrpme.errors import BY_CODE, DiffersError, WrpmeError
 from wrpme.limits import SLOTS
 from wrpme.protocol import ring
-from wrpme.protocol.quoting import SPACES, bytes_of, named
+from wrpme.protocol.quoting import SPACES, bytes_of, named, size_text
 from wrpme.protocol.stats import HiveStatus, NodeStatus, clock_sentence, condition_of
 from wrpme.protocol.administration import kind_in_words, place_in_words
 from wrpme.protocol.view import State
@@ -341,17 +341,6 @@ def percent_text(share: float) -> str:
 def entries_text(number: int) -> str:
     """Returns a number of entries with its noun."""
     return "1 entry" if number == 1 else f"{number:,} entries"
-
-
-def size_text(size: float) -> str:
-    """Returns a number of bytes in the largest unit of which there is at least one."""
-    if size < 1024:
-        return f"{size:.0f} B"
-    for unit in ("KiB", "MiB", "GiB"):
-        size /= 1024
-        if size < 1024:
-            return f"{size:.1f} {unit}"
-    return f"{size / 1024:.1f} TiB"
 
 
 def span_text(seconds: float) -> str:

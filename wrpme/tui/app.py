@@ -28,7 +28,7 @@ from wrpme.protocol import ring
 from wrpme.protocol.quoting import shown
 from wrpme.protocol.view import NodeId
 from wrpme.shell.commands import Command
-from wrpme.shell.format import size_text
+from wrpme.protocol.quoting import size_text
 from wrpme.shell.history import LineFile
 from wrpme.shell.local_hive import LocalHive
 from wrpme.tui.action_runner import ActionRunner

@@ -10,7 +10,7 @@ from time import monotonic
 from wrpme.client.client import Client
 from wrpme.shell.arguments import Options
 from wrpme.shell.console import Console
-from wrpme.shell.format import size_text
+from wrpme.protocol.quoting import size_text
 from wrpme.shell.local_hive import LocalHive, serve_local
 from wrpme.tui.app import Dashboard, run
 from wrpme.tui.state.recording import Recorder, Replay, open_record

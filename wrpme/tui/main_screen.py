@@ -12,7 +12,7 @@ from textual.geometry import Size
 from textual.widget import Widget
 from textual.widgets import Input
 
-from wrpme.shell.format import size_text
+from wrpme.protocol.quoting import size_text
 from wrpme.tui import keys
 from wrpme.tui.dialogs import Page
 from wrpme.tui.panes.banner import Banner

@@ -10,6 +10,7 @@ complete -c wrpmed -l log-format -r -a 'text json' -d 'log lines of text, or one
 complete -c wrpmed -l replication -r -d 'copies of each entry'
 complete -c wrpmed -l grace -r -d 'the wait before a dead node'\''s copies are made elsewhere'
 complete -c wrpmed -l slow-threshold -r -d 'slow_log has the requests that take longer'
+complete -c wrpmed -l bytes-max -r -d 'data that the node holds at most, copies included: beyond it writes are refused'
 complete -c wrpmed -l no-sync -d 'answer writes once the operating system has them rather than the disk'
 complete -c wrpmed -l transient -d 'memory only: nothing survives the end of the process'
 complete -c wrpmed -l log-level -r -a 'debug info warning error' -d 'log lines of this level and above'

@@ -139,6 +139,7 @@ complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "node_start"' -l advertise
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "node_start"' -l replication -r -d 'copies of each entry'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "node_start"' -l grace -r -d 'the wait before a dead node'\''s copies are made elsewhere'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "node_start"' -l slow-threshold -r -d 'slow_log has the requests that take longer'
+complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "node_start"' -l bytes-max -r -d 'data that the node holds at most, copies included: beyond it writes are refused'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "node_start"' -l no-sync -d 'answer writes once the operating system has them rather than the disk'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "node_start"' -l transient -d 'memory only: nothing survives the end of the process'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "node_start"' -l log-level -r -a 'debug info warning error' -d 'log lines of this level and above'

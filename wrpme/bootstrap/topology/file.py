@@ -56,6 +56,7 @@ user = "root"                  # who logs in; else what ~/.ssh/config says, or y
 replication = 2                # copies of each entry, 1 to 5; later it is for set_replication
 # grace = 60                   # seconds before the copies of a dead node are made elsewhere
 # slow-threshold = 0.1         # seconds; slow_log has the requests that take longer
+# bytes-max = "20G"            # data that a node holds at most, copies included
 # log-level = "info"           # debug, info, warning or error
 # sessions = 10000             # connections of clients at a time
 # no-sync = true               # a power loss may take the last writes

@@ -27,8 +27,8 @@ from msgspec.structs import replace
 from wrpme.core.context import NodeContext
 from wrpme.core.outbox import NO_ROOM, Origin, Part
 from wrpme.core.layout import (
-    NO_EXPIRY, REMOVED, VERSION_BYTES, Version, alias_in, expiry_in, hash_in, removal, value_of, version_bytes,
-    version_in,
+    HEADER_BYTES, NO_EXPIRY, REMOVED, VERSION_BYTES, Version, alias_in, expiry_in, hash_in, removal, value_of,
+    version_bytes, version_in,
 )  # fmt: skip
 from wrpme.core.replication.takeover import Suffixes, accepts, awaited
 from wrpme.core.replication.operations import Outcome, Write, decide, is_versioned
@@ -38,7 +38,7 @@ from wrpme.core.replication.sender import Sender
 from wrpme.core.transaction import Planned, plan
 from wrpme.core.retry import Retry
 from wrpme.core.slow_writes import explain
-from wrpme.errors import BusyError, IndeterminateError, UnavailableError, UnstableError, WrpmeError
+from wrpme.errors import BusyError, FullError, IndeterminateError, UnavailableError, UnstableError, WrpmeError
 from wrpme.core.limits import (
     ANSWER_BYTES_USUAL, NODE_PENDING_BYTES_MAX, PENDING_BYTES_MAX, PENDING_WRITES_MAX, STREAM_BYTES_PER_SECOND_MIN,
 )  # fmt: skip
@@ -159,6 +159,12 @@ class Replica:
             if self._is_full():
                 context.refuse(origin, request, BusyError(BUSY))
                 return
+            content = outcome.content
+            if content is not None and (not known or held is None or len(content) > len(held) - HEADER_BYTES):
+                full = self._no_room()
+                if full is not None:
+                    context.refuse(origin, request, full)
+                    return
             reply = outcome.reply
             if is_versioned(request):
                 reply = Done(request.id, version_bytes(self.next_version(1)))
@@ -181,7 +187,7 @@ class Replica:
         writes = self.writes
         pending = writes.overlay.get(key)
         held = pending.value if pending is not None else self.context.reader.get(key)
-        if (held is not None and held[16:24] != NO_EXPIRY) or self._is_full():
+        if (held is not None and held[16:24] != NO_EXPIRY) or self._is_full() or self.context.room.is_short:
             return False
         written = self._queue(key, value_of((self.arc.version, writes.sequence + 1), 0, content), held)
         written.origin, written.reply = origin, reply
@@ -193,6 +199,14 @@ class Replica:
             or self.writes.pending_bytes >= PENDING_BYTES_MAX
             or self.context.commits.pending_bytes >= NODE_PENDING_BYTES_MAX
         )
+
+    def _no_room(self) -> FullError | None:
+        """Why what is held of this arc must not grow; None where it may."""
+        context = self.context
+        if not context.room.is_short:
+            return None
+        holders = (context.me, *self._needed)
+        return context.room.refusal(context.me, holders, context.address_of)
 
     def when_acknowledged(self, pending: Pending, then: Callable[[bool], None]) -> None:
         """Calls ``then`` with True once the write is acknowledged, with False where nobody here will ever know."""
@@ -310,6 +324,8 @@ class Replica:
             context.refuse(origin, request, self.refusal())
         elif self._is_full():
             context.refuse(origin, request, BusyError(BUSY))
+        elif decided.grows and (full := self._no_room()) is not None:
+            context.refuse(origin, request, full)
         else:
             self._write_together(origin, reply, decided.writes, size)
 
@@ -656,6 +672,7 @@ class Replica:
 
     def on_stream(self, source: NodeId, message: Stream, may_begin: Callable[[Replica], bool]) -> None:
         """Items from the owner."""
+        context = self.context
         if self.role is Role.ASLEEP:
             if self.receiver is not None and source == self.receiver.source:
                 self.receiver.take(message)
@@ -665,14 +682,15 @@ class Replica:
             return
         begins = message.first == 1 and (self.receiver is None or message.run > self.receiver.run)
         if begins and accepts(self.arc, message.version):
+            self._close_receiver()  # who sends has given the former run up
             if self.role is Role.INCOMING:
-                if not may_begin(self):
-                    Receiver.refuse(self.context, source, message)
+                room, first, end = context.room, self.first, self.arc.end
+                if not may_begin(self) or not room.may_take(first, end, message.size, context.now):
+                    Receiver.refuse(context, source, message)
                     return
                 self.writes.forget_received()
                 self._note_settled()  # who sends a copy serves, and the copy will have all that was settled
-            self._close_receiver()
-            self.receiver = Receiver(self.context, self.arc, self.writes, source, message.run, self.on_complete)
+            self.receiver = Receiver(context, self.arc, self.writes, source, message.run, self.on_complete)
         if self.receiver is not None:
             self.receiver.take(message)
             self._dirty[self] = None
@@ -684,6 +702,7 @@ class Replica:
         if self.receiver is not None:
             self.receiver.closed = True
             self.receiver = None
+            self.context.room.taken(self.first, self.arc.end)
 
     def note_mark(self, sequence: int) -> None:
         """This copy has all writes up to this one of the present version, see :mod:`wrpme.core.replication.marks`."""
@@ -692,6 +711,7 @@ class Replica:
     def on_complete(self) -> None:
         """This node has all that any suffix held: what it received before counts for nothing any more. Who says so
         serves, and has settled all of former owners."""
+        self.context.room.taken(self.first, self.arc.end)
         self.writes.inherited.clear()
         self.writes.superseded.update(self.writes.owed)
         self._note_settled()

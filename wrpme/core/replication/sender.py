@@ -117,7 +117,7 @@ class Sender:
 
     def begin(self) -> None:
         """Starts a new run."""
-        self._open_stream()
+        self._open_stream(self.context.slots.between(self.writes.first, self.arc.end)[1])
         self.streamed = self.writes.sequence
         self.acknowledged = 0
         self.cursor = self.writes.low
@@ -144,9 +144,9 @@ class Sender:
         self._push(Counts())
         self._send()
 
-    def _open_stream(self) -> None:
+    def _open_stream(self, size: int = 0) -> None:
         context, arc = self.context, self.arc
-        self._stream = Outgoing(arc.end, arc.version, context.outbox.new_run())
+        self._stream = Outgoing(arc.end, arc.version, context.outbox.new_run(), size)
         self._open.clear()
         self._again.clear()
         self._marks.clear()

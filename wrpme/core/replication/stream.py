@@ -47,10 +47,10 @@ def acks_in_parts(acks: Iterable[StreamAck]) -> Iterator[tuple[StreamAck, ...]]:
 
 
 class Outgoing:
-    """The sending end. Items are numbered from 1."""
+    """The sending end. Items are numbered from 1. ``size`` is that of the arc's data at its owner, in bytes."""
 
-    def __init__(self, end: int, version: int, run: int) -> None:
-        self.end, self.version, self.run = end, version, run
+    def __init__(self, end: int, version: int, run: int, size: int = 0) -> None:
+        self.end, self.version, self.run, self.size = end, version, run, size
         self.last = 0
         self.acknowledged = 0
         self.bytes = 0
@@ -88,14 +88,16 @@ class Outgoing:
 
     def _messages(self, first: int, items: Sequence[Item]) -> list[Stream]:
         if len(items) == 1:
-            return [Stream(self.end, self.version, self.run, first, tuple(items), self._settled)]
+            size = self.size if first == 1 else 0
+            return [Stream(self.end, self.version, self.run, first, tuple(items), self._settled, size)]
         messages: list[Stream] = []
         start = size = 0
         for index, item in enumerate(items):
             size += bytes_of(item)
             if size >= STREAM_BYTES_USUAL or index + 1 == len(items):
-                part = tuple(items[start : index + 1])
-                messages.append(Stream(self.end, self.version, self.run, first + start, part, self._settled))
+                part, number = tuple(items[start : index + 1]), first + start
+                told = self.size if number == 1 else 0
+                messages.append(Stream(self.end, self.version, self.run, number, part, self._settled, told))
                 start, size = index + 1, 0
         return messages
 

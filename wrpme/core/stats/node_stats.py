@@ -102,6 +102,8 @@ def stats(
         disk_waits_seconds=round(context.disk.waited, 3),
         late_seconds=round(context.lateness.seconds, 3) if now < context.lateness.until else 0.0,
         lease_seconds=None if sums.lease == inf else round(max(0.0, sums.lease - now), 3),
+        held_bytes=context.slots.bytes,
+        bytes_max=context.room.bytes_max,
         slow_requests=context.slow.noted,
         slow_last=context.slow.sentence(),
         neighbours=tuple(

@@ -17,7 +17,8 @@ from wrpme.backup.reader import Reader
 from wrpme.backup.writer import Writer
 from wrpme.client.backup import BackupProgress
 from wrpme.client.client import Client
-from wrpme.shell.format import entries_text, percent_text, size_text, span_text
+from wrpme.protocol.quoting import size_text
+from wrpme.shell.format import entries_text, percent_text, span_text
 from wrpme.shell.limits import BACKUP_WAITING_BYTES_MAX
 from wrpme.version import VERSION
 

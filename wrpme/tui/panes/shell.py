@@ -27,7 +27,8 @@ from wrpme.shell.batch import END
 from wrpme.shell.commands import Command
 from wrpme.shell.completion import complete, completed, hint
 from wrpme.shell.execute import Answer, Line
-from wrpme.shell.format import escaped, size_text
+from wrpme.protocol.quoting import size_text
+from wrpme.shell.format import escaped
 from wrpme.shell.history import LineFile
 from wrpme.shell.paste import pasted_lines
 from wrpme.shell.session import Shell, internal

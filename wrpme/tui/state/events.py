@@ -37,6 +37,8 @@ GRAVITY: dict[str, int] = {
     "disk_hangs": 3,
     "disk_slow": 2,
     "disk": 0,
+    "full": 3,
+    "room": 0,
     "clock_differs": 3,
     "clock_agrees": 0,
     "reached": 0,

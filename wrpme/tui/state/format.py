@@ -7,7 +7,8 @@ from datetime import datetime
 
 from rich.cells import cell_len, chop_cells
 
-from wrpme.shell.format import size_text, span_text
+from wrpme.protocol.quoting import size_text
+from wrpme.shell.format import span_text
 from wrpme.tui.state.scene import Mode, Mood, NodeShown, NodeState, Scene
 
 UNKNOWN = "?"

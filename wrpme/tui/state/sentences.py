@@ -38,6 +38,8 @@ SHORT: dict[str, str] = {
     "disk_hangs": "{}: its disk hangs",
     "disk_slow": "{}: its disk is slow",
     "disk": "{}: its disk works again",
+    "full": "{} is full",
+    "room": "{} takes data again",
     "gone": "{} does not answer here",
     "reached": "{} answers here again",
 }

@@ -165,6 +165,14 @@ ROWS = (
     Row("wrpme_entries", "gauge", (), "Entries that the node owns.", _stats(lambda stats: stats.entries)),
     Row("wrpme_entry_bytes", "gauge", (), "Aliases and contents of these entries.", _stats(lambda stats: stats.bytes)),
     Row(
+        "wrpme_held_bytes", "gauge", (), "Aliases and contents of all entries on its disk, copies included.",
+        _stats(lambda stats: stats.held_bytes),
+    ),
+    Row(
+        "wrpme_held_bytes_limit", "gauge", (), "What that may be, as --bytes-max allows; not there without a limit.",
+        _stats(lambda stats: stats.bytes_max or None),
+    ),
+    Row(
         "wrpme_copied_entries", "gauge", (), "Entries of other owners of which the node holds a copy.",
         _stats(lambda stats: stats.copies),
     ),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from wrpme.errors import (
-    ApartError, BusyError, DiskFullError, IndeterminateError, ShortageError, TooLargeError, UnavailableError,
+    ApartError, BusyError, DiskFullError, FullError, IndeterminateError, ShortageError, TooLargeError, UnavailableError,
     UnstableError, WrpmeError,
 )  # fmt: skip
 from wrpme.protocol.messages import Failed
@@ -81,6 +81,7 @@ _WORDS: dict[int, str] = {
     IndeterminateError.code: "INDETERMINATE",
     UnstableError.code: "TRYAGAIN",
     BusyError.code: "TRYAGAIN",
+    FullError.code: "OOM",
 }
 """What clients of Redis know of what may happen to a request; all else is ERR."""
 
