@@ -24,6 +24,7 @@ ELSEWHERE = {
     "core/stats/slow_requests": "test_slow_writes.py",
     "core/stats/traces": "test_slow_writes.py",
     "client/requests/request_ids": "test_slow_log.py, in the shell",
+    "files/option_values": "test_options.py",
     "client/backup": "system/test_backup.py, and in the simulation",
     "shell/backups/save": "system/test_backup.py",
     "shell/backups/restore": "system/test_backup.py",

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from wrpme import options
 from wrpme.errors import UsageError
-from wrpme.options import COMMANDS, HOST_PORT, TUNING, WRPMED, WRPMESH, Option, Syntax, parse
+from wrpme.files.option_values import DIRECTORY, HOST_PORT
+from wrpme.options import COMMANDS, TUNING, WRPMED, WRPMESH, Option, Syntax, parse
 from wrpme.protocol.address import Address
 
 EVERY = [WRPMED, WRPMESH, *COMMANDS.values()]
@@ -80,7 +81,7 @@ def test_wrong_values(name: str, text: str, should: str) -> None:
 # --- the parser --------------------------------------------------------------------------------------------------
 
 X = Option("x", "a letter", HOST_PORT)
-NAME = Option("name", "a name", options.DIRECTORY, short="n", default="someone")
+NAME = Option("name", "a name", DIRECTORY, short="n", default="someone")
 MANY = Option("many", "several", HOST_PORT, is_repeated=True)
 FLAG = Option("flag", "on or off")
 COMMAND = Syntax("it", (X, NAME, MANY, FLAG))
@@ -255,3 +256,20 @@ def test_completions_of_values() -> None:
     syntax = COMMANDS["node_start"]
     assert options.completions(syntax, ["--peer"], ["n:1"]) == ["n:1"]
     assert options.completions(syntax, ["--log-level"], ["n:1"]) == options.LEVELS
+
+
+@pytest.mark.parametrize(
+    ("given", "size"),
+    [("1M", 1 << 20), ("1048576", 1 << 20), ("20g", 20 << 30), ("1T", 1 << 40), ("2048K", 2 << 20)],
+)
+def test_sizes(given: str, size: int) -> None:
+    assert parse(WRPMED, ["--bytes-max", given])["bytes-max"] == size
+
+
+@pytest.mark.parametrize(
+    "given", ["0", "1K", "1.5G", "G", "20GB", "-1M", "1e9", "٣M", "9" * 50, "999999999T", "M1", "1 M"]
+)
+def test_what_is_no_size(given: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse(WRPMED, ["--bytes-max", given])
+    assert "a number of bytes from 1.0 MiB, such as 500M, 20G or 1T" in caught.value.sentence

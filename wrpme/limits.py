@@ -54,6 +54,8 @@ GRACE_SECONDS = 60.0
 GRACE_SECONDS_MAX = 31_536_000.0
 """A year."""
 SLOW_SECONDS = 0.1
+MEMORY_MAX_MIN = 1024 * MIB
+"""What ``--memory-max`` may be at least: the largest contents still pass."""
 BYTES_MAX_MIN = 1 << 20
 """What ``--bytes-max`` may be at least."""
 SLOW_SECONDS_MAX = 3600.0

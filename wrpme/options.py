@@ -10,7 +10,7 @@ lines, completion and topology files need the table anyway.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -23,6 +23,7 @@ from wrpme.limits import (
     GRACE_SECONDS,
     GRACE_SECONDS_MAX,
     LOCAL_NODES_MAX,
+    MEMORY_MAX_MIN,
     REPLICATION_MAX,
     REPLICATION_USUAL,
     SESSIONS_MAX,
@@ -32,15 +33,15 @@ from wrpme.limits import (
     TIMEOUT_SECONDS,
     TIMEOUT_SECONDS_MAX,
 )
-from wrpme.protocol import address, validation
+from wrpme.protocol import address
 from wrpme.protocol.administration import request_id_of
-from wrpme.protocol.quoting import Quoted, size_text, typed_alias
+from wrpme.protocol.quoting import Quoted
+from wrpme.files import option_values as kinds
+from wrpme.files.option_values import ALIAS, DIRECTORY, FILE, HOST_PORT, NODE, TIME, Value, text
 from wrpme.files.toml_text import number_text, shown
 
 LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
-NUMBER_CHARACTERS_MAX = 40
-SIZE_MAX = 1 << 60
 NAMED_MAX = 4
 """So many options a sentence lists; of more it names the help."""
 LIKENESS = 0.6
@@ -48,23 +49,6 @@ LIKENESS = 0.6
 _FLAGS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
 # --- declarations ------------------------------------------------------------------------------------------------
-
-
-class Value(Struct, frozen=True):
-    """What an option takes. ``read`` makes the value of a text that is not empty; it raises ValueError, or UsageError
-    where it has a better sentence than that the value should be ``must``."""
-
-    shown: str
-    must: str
-    read: Callable[[str], Any]
-    range: str = ""
-    """What is allowed, as the help shows it."""
-    choices: tuple[str, ...] = ()
-    """All values, where there are only a few."""
-    is_node: bool = False
-    """Whether it is the address of a node of the hive, so that the known ones complete it."""
-    types: tuple[type, ...] = (str,)
-    """The types that a file of TOML may have for it."""
 
 
 class Others(Struct, frozen=True):
@@ -191,90 +175,10 @@ class Given(Struct, frozen=True):
         return self.origins.get(name, "default")
 
 
-# --- kinds of values ---------------------------------------------------------------------------------------------
-
-
-def _whole(shown: str, noun: str, most: int) -> Value:
-    """A whole number from 1 to ``most``, without leading zeros."""
-
-    def read(given: str) -> int:
-        plain = given.isascii() and given.isdigit() and not given.startswith("0")
-        if plain and len(given) <= NUMBER_CHARACTERS_MAX and int(given) <= most:
-            return int(given)
-        raise ValueError(given)
-
-    return Value(shown, f"{noun} from 1 to {most}", read, f"1 to {most}", types=(int,))
-
-
-def _seconds(least: float, most: float) -> Value:
-    """A number of seconds."""
-
-    def read(given: str) -> float:
-        if len(given) <= NUMBER_CHARACTERS_MAX and least <= (number := float(given)) <= most:
-            return number
-        raise ValueError(given)
-
-    span = f"{text(least)} to {text(most)}"
-    return Value("SECONDS", f"a number of seconds from {span}", read, span, types=(int, float))
-
-
-def _size(least: int) -> Value:
-    """A number of bytes: plain, or in units of 1024 with K, M, G or T."""
-
-    def read(given: str) -> int:
-        number, unit = (given[:-1], given[-1].upper()) if given[-1:].isalpha() else (given, "")
-        plain = number.isascii() and number.isdigit() and len(number) <= NUMBER_CHARACTERS_MAX
-        power = "KMGT".find(unit) + 1 if unit else 0
-        if plain and (power or not unit) and least <= (size := int(number) << 10 * power) <= SIZE_MAX:
-            return size
-        raise ValueError(given)
-
-    told = f"a number of bytes from {size_text(least)}"
-    return Value("BYTES", f"{told}, such as 500M, 20G or 1T", read, f"{size_text(least)} and more", types=(int, str))
-
-
-def _one_of(shown: str, choices: tuple[str, ...]) -> Value:
-    def read(given: str) -> str:
-        return choices[choices.index(given)]
-
-    span = f"{', '.join(choices[:-1])} or {choices[-1]}"
-    return Value(shown, f"one of {', '.join(choices)}", read, span, choices)
-
-
-def _count(given: str) -> int:
-    if given.isascii() and given.isdigit() and len(given) <= NUMBER_CHARACTERS_MAX and int(given) > 0:
-        return int(given)
-    raise ValueError(given)
-
-
-def _alias(given: str) -> bytes:
-    alias = typed_alias(given)
-    validation.check_alias(alias)
-    return alias
-
-
-def _path(given: str) -> str:
-    if "\0" in given:
-        raise ValueError(given)
-    return given
-
-
 def _setting(option: Option) -> Option:
     """Returns an option of wrpmed that a variable and a file may have too."""
     return replace(option, environment=f"WRPME_{option.name.replace('-', '_').upper()}", is_setting=True)
 
-
-def text(value: object) -> str:
-    """Returns a value as it is written, in its shortest form."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
-HOST_PORT = Value("HOST:PORT", "HOST:PORT", address.parse)
-NODE = replace(HOST_PORT, is_node=True)
-FILE = Value("FILE", "the name of a file", _path)
-DIRECTORY = Value("DIR", "the name of a directory", _path)
-ALIAS = Value("ALIAS", "an alias", _alias)
-TIME = Value("TIME", "a time or a span such as 10m", str)
 
 # --- the table ---------------------------------------------------------------------------------------------------
 
@@ -294,30 +198,36 @@ TUNING: dict[str, Option] = {
         Option(
             "replication",
             "copies of each entry",
-            _whole("R", "a number of copies", REPLICATION_MAX),
+            kinds.whole("R", "a number of copies", REPLICATION_MAX),
             default=0,
             default_text=f"{REPLICATION_USUAL}, or that of the hive that is joined",
         ),
         Option(
             "grace",
             "the wait before a dead node's copies are made elsewhere",
-            _seconds(0.0, GRACE_SECONDS_MAX),
+            kinds.seconds(0.0, GRACE_SECONDS_MAX),
             default=GRACE_SECONDS,
             is_live=True,
         ),
         Option(
             "slow-threshold",
             "slow_log has the requests that take longer",
-            _seconds(0.0, SLOW_SECONDS_MAX),
+            kinds.seconds(0.0, SLOW_SECONDS_MAX),
             default=SLOW_SECONDS,
             is_live=True,
         ),
         Option(
             "bytes-max",
             "data that the node holds at most, with its copies",
-            _size(BYTES_MAX_MIN),
+            kinds.size(BYTES_MAX_MIN),
             default_text="no limit",
             is_live=True,
+        ),
+        Option(
+            "memory-max",
+            "memory for caches and for what waits",
+            kinds.size(MEMORY_MAX_MIN),
+            default_text="3.2 GiB",
         ),
         Option("no-sync", "answer writes once the operating system has them rather than the disk"),
         Option(
@@ -326,12 +236,16 @@ TUNING: dict[str, Option] = {
             excludes=Others(("root",), "keeps nothing on disk"),
         ),
         Option(
-            "log-level", "log lines of this level and above", _one_of("LEVEL", LEVELS), default="info", is_live=True
+            "log-level",
+            "log lines of this level and above",
+            kinds.one_of("LEVEL", LEVELS),
+            default="info",
+            is_live=True,
         ),
         Option(
             "sessions",
             "connections of clients at a time",
-            _whole("N", "a number", SESSIONS_OPTION_MAX),
+            kinds.whole("N", "a number", SESSIONS_OPTION_MAX),
             default=SESSIONS_MAX,
             is_live=True,
         ),
@@ -348,7 +262,7 @@ HELP = (
 )
 YES = Option("yes", "do not ask")
 QUIET = Option("quiet", "print only what is wrong, or left to do: for cron", short="q")
-TTL = Option("ttl", "how long the entry lives, from now on", _seconds(0.001, EXPIRY_MILLISECONDS_MAX // 1000))
+TTL = Option("ttl", "how long the entry lives, from now on", kinds.seconds(0.001, EXPIRY_MILLISECONDS_MAX // 1000))
 EXPIRES = Option("expires", "until when the entry lives", Value("TIME", "ISO 8601 or seconds since 1970", str))
 KEEP_EXPIRY = Option("keep-expiry", "the entry keeps the life span that it has")
 JSON = Option("json", "print one object of JSON")
@@ -382,7 +296,7 @@ WRPMED = Syntax(
                 Option(
                     "log-format",
                     "log lines of text, or one JSON object a line",
-                    _one_of("FORMAT", LOG_FORMATS),
+                    kinds.one_of("FORMAT", LOG_FORMATS),
                     default="text",
                     is_live=True,
                 ),
@@ -416,14 +330,14 @@ WRPMESH = Syntax(
         Option(
             "hive-name",
             "the hive that ~/.config/wrpme/wrpmesh.toml has under this name",
-            Value("NAME", "the name of a hive", _path),
+            Value("NAME", "the name of a hive", kinds.path),
             environment="WRPME_HIVE_NAME",
             excludes=Others(("daemon", "hive", "replay"), "names a hive"),
         ),
         Option(
             "timeout",
             "how long a command may take, its retries included",
-            _seconds(0.001, TIMEOUT_SECONDS_MAX),
+            kinds.seconds(0.001, TIMEOUT_SECONDS_MAX),
             default=TIMEOUT_SECONDS,
             environment="WRPME_TIMEOUT",
             is_setting=True,
@@ -437,7 +351,7 @@ WRPMESH = Syntax(
         Option(
             "hive",
             "start a hive of N nodes in ./hive first, and stop it at the end",
-            _whole("N", "a number of nodes", LOCAL_NODES_MAX),
+            kinds.whole("N", "a number of nodes", LOCAL_NODES_MAX),
             excludes=Others(("daemon",), "starts a hive of its own"),
         ),
         Option("tui", "open the dashboard: the shell beside a live picture of the hive"),
@@ -486,7 +400,7 @@ COMMANDS: dict[str, Syntax] = {
                 Option("contents", "print the contents too"),
                 Option("versions", "print the versions too"),
                 Option("after", "begin after this alias", ALIAS),
-                Option("limit", "so many entries at most", Value("N", "a whole number from 1 up", _count)),
+                Option("limit", "so many entries at most", Value("N", "a whole number from 1 up", kinds.count)),
                 JSON_LINES,
             ),
         ),

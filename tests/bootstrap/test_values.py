@@ -149,8 +149,8 @@ def test_wrong_options(name: str, given: object, sentence: str) -> None:
 
 
 def test_every_option_is_tried_here() -> None:
-    tried = {"replication", "grace", "slow-threshold", "bytes-max", "no-sync", "transient", "log-level", "sessions"}
-    assert {*tried, "redis-strict"} == set(options.TUNING)
+    tried = {"replication", "grace", "slow-threshold", "bytes-max", "memory-max", "no-sync", "transient", "log-level"}
+    assert {*tried, "sessions", "redis-strict"} == set(options.TUNING)
 
 
 @pytest.mark.parametrize(

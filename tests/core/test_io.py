@@ -9,7 +9,9 @@ import pytest
 
 from tests.harness import HIVE, identity
 from tests.samples import ENVELOPE_SAMPLES
+from wrpme.limits import CONTENT_BYTES_MAX, MEMORY_MAX_MIN, WRITE_BUFFER_BYTES
 from wrpme.core.io import (
+    Memory,
     Adopted, ClockJumped, Effect, FollowersBehind, Input, Exit, LinkDown, LinkUp, NotSent, Persist, Persisted,
     PersistFailed, Publish, Received, ReplyTo, Requested, LogLine, Send, SessionClosed, Settings, SettingsChanged,
     StopAsked, TurnEnded, ViewComputed, Woken,
@@ -101,3 +103,16 @@ def test_levels_of_the_log() -> None:
     effects = node.start(100.0) + node.handle(TurnEnded(), 100.0) + node.handle(Persisted(1), 100.0)
     said = [effect for effect in effects if isinstance(effect, LogLine)]
     assert said and {effect.level for effect in said} <= {"debug", "info", "warning", "error"}
+
+
+def test_memory_is_shared_out() -> None:
+    """So that at the least the largest content passes everywhere, and of much the cache has most."""
+    assert Memory.of(0) == Memory()
+    for most in (MEMORY_MAX_MIN, 2 * MEMORY_MAX_MIN, 3_000_000_000, 64 << 30):
+        shares = Memory.of(most)
+        parts = [getattr(shares, name) for name in Memory.__struct_fields__]
+        assert sum(parts) + 2 * WRITE_BUFFER_BYTES == most and min(parts) >= Memory().cache
+        assert min(shares.answers, shares.pending, shares.frames) > CONTENT_BYTES_MAX
+        assert min(shares.forwards, shares.link) >= 2 * CONTENT_BYTES_MAX, "cas has two"
+        usual = [getattr(Memory(), name) for name in Memory.__struct_fields__[:-1]]
+        assert all(part <= most for part, most in zip(parts[:-1], usual, strict=True))

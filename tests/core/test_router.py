@@ -9,7 +9,8 @@ import pytest
 
 from tests.harness import Hive, hive_of, identity, word_of
 from wrpme.core import router as routers
-from wrpme.core.io import LinkDown, NotSent, Persisted, ReplyTo, Requested, HostRequest
+from wrpme.core.router import Room
+from wrpme.core.io import LinkDown, Memory, NotSent, Persisted, ReplyTo, Requested, HostRequest
 from wrpme.errors import UnavailableError
 from wrpme.core.limits import ANSWER_BYTES_USUAL, SILENCE_SECONDS
 from wrpme.limits import (
@@ -195,9 +196,9 @@ def test_bytes_in_flight_to_a_node_are_bounded(hive: Hive, monkeypatch: pytest.M
     assert in_flight(hive, "a") == NOTHING
 
 
-def test_bytes_in_flight_to_all_nodes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(routers, "FORWARDS_BYTES_MAX", 2500)
+def test_bytes_in_flight_to_all_nodes_are_bounded() -> None:
     hive = hive_of("a", "b", "c")
+    hive.nodes["a"].router.room = Room(Memory(forwards=2500))
     hive.drop = lambda source, target, body: isinstance(body, Forwarded)
     for name in ("b", "c"):
         hive.send("a", Update(1, owned_by(hive, name), bytes(1000)))

@@ -10,7 +10,7 @@ import pytest
 
 from tests.daemon_parts import PATIENCE_SECONDS, Daemon, daemon, envelope
 from wrpme.core.io import (
-    Effect, Input, LinkDown, LinkUp, NotSent, Received, ReplyTo, Send, SendToAll, StopAsked, TurnEnded,
+    Memory, Effect, Input, LinkDown, LinkUp, NotSent, Received, ReplyTo, Send, SendToAll, StopAsked, TurnEnded,
 )  # fmt: skip
 from wrpme.daemon.limits import LINK_IDLE_SECONDS, MESSAGE_BYTES_MAX
 from wrpme.daemon.net import peers
@@ -190,9 +190,7 @@ async def test_of_the_numbers_of_a_host_each_is_tried() -> None:
         assert a.node.heard(LinkDown) == []
 
 
-async def test_what_waits_for_a_slow_node_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(peers, "LINK_OUTBOX_BYTES_MAX", 1 << 20)
-
+async def test_what_waits_for_a_slow_node_is_bounded() -> None:
     stalled = asyncio.Event()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -203,6 +201,7 @@ async def test_what_waits_for_a_slow_node_is_bounded(monkeypatch: pytest.MonkeyP
     slow = await asyncio.start_server(answer, "127.0.0.1", 0, limit=1024)
     address = f"127.0.0.1:{slow.sockets[0].getsockname()[1]}"
     async with daemon() as a:
+        a.runner.process.memory = Memory(link=1 << 20)
         tell(a, address, AskView(), large(0, 3 << 20))
         await a.node.hears(LinkUp)
         link = a.runner.links._links[address]

@@ -8,7 +8,7 @@ import struct
 import pytest
 
 from tests.daemon_parts import PATIENCE_SECONDS, Daemon, Raw, closed, daemon, echo, envelope, silence, turns_of
-from wrpme.core.io import Adopted, Effect, Received, ReplyTo, HostRequest, TurnEnded
+from wrpme.core.io import Adopted, Effect, Memory, Received, ReplyTo, HostRequest, TurnEnded
 from wrpme.daemon import limits
 from wrpme.daemon.limits import PARTIAL_FRAME_SECONDS_MAX, SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX
 from wrpme.daemon.net import server
@@ -441,10 +441,9 @@ async def test_half_a_frame_and_then_nothing() -> None:
         assert await mute.reply() == Content(3, b"one"), "and one that has said nothing yet: a pool opened it"
 
 
-async def test_partial_frames_of_all_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "PARTIAL_FRAMES_BYTES_MAX", 100_000)
-
+async def test_partial_frames_of_all_connections_are_bounded() -> None:
     async with daemon() as d, Raw(d.port) as one, Raw(d.port) as two:
+        d.runner.process.memory = Memory(frames=100_000)
         one.writer.write(PREFACE + encode(Put(1, b"one", bytes(80_000)))[:60_000])
         await d.node.until(lambda: True)
         await round_trips(d, 20)

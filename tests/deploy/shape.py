@@ -5,7 +5,8 @@ from __future__ import annotations
 from msgspec import Struct
 
 from wrpme import options
-from wrpme.options import DIRECTORY, FILE, WRPMED, WRPMESH, Option, Syntax
+from wrpme.files.option_values import DIRECTORY, FILE
+from wrpme.options import WRPMED, WRPMESH, Option, Syntax
 from wrpme.shell import commands
 from wrpme.shell.commands import Kind, Spec
 

@@ -34,8 +34,8 @@ from typing import Protocol, Union
 from msgspec import Struct
 from msgspec.structs import replace
 
-from wrpme.core.limits import ANSWERS_BYTES_MAX
-from wrpme.limits import GRACE_SECONDS, SLOW_SECONDS
+from wrpme.core.limits import ANSWERS_BYTES_MAX, FORWARDS_BYTES_MAX, NODE_PENDING_BYTES_MAX
+from wrpme.limits import GRACE_SECONDS, MIB, SLOW_SECONDS, WRITE_BUFFER_BYTES
 from wrpme.protocol.events import ClusterEvent
 from wrpme.protocol.identities import Published
 from wrpme.protocol.messages import Done, Envelope, Failed, FollowReply, GetLog, GetView, Reply, Request, Watch
@@ -324,12 +324,48 @@ class ProcessStats(Struct, frozen=True):
     """Of the files of the data directory: those of LevelDB's tables, and those of its logs."""
 
 
+class Memory(Struct, frozen=True):
+    """How many bytes a node keeps at most of what waits, in all, and of what it has read."""
+
+    answers: int = ANSWERS_BYTES_MAX
+    """Large answers that wait to leave."""
+    forwards: int = FORWARDS_BYTES_MAX
+    """Requests that were passed on."""
+    pending: int = NODE_PENDING_BYTES_MAX
+    """Writes that are not acknowledged; one more may come."""
+    link: int = 256 * MIB
+    """Messages that wait on one link to another node. Those beyond it are dropped, as a network would, and sent again
+    by their owner; who asked for something is told."""
+    frames: int = 1024 * MIB
+    """Frames that have begun to arrive, of all connections; a connection that would exceed it is closed."""
+    behind: int = 1024 * MIB
+    """What all subscribers of Redis have not taken. Beyond it those that have much to take are closed when there is
+    more for them."""
+    cache: int = 64 * MIB
+    """Blocks of LevelDB's tables."""
+
+    @staticmethod
+    def of(most: int) -> Memory:
+        """The shares of so many bytes; of more than all that waits may need, the cache has the rest. 0 for the usual
+        ones."""
+        usual = Memory()
+        if not most:
+            return usual
+        eighth = most // 8
+        answers, forwards, pending = (min(each, eighth) for each in (usual.answers, usual.forwards, usual.pending))
+        link, frames, behind = min(usual.link, eighth), min(usual.frames, 2 * eighth), min(usual.behind, eighth)
+        rest = most - answers - forwards - pending - link - frames - behind - 2 * WRITE_BUFFER_BYTES
+        return Memory(answers, forwards, pending, link, frames, behind, rest)
+
+
 class Process:
     """What only the process knows: it keeps this up to date, and its node reads it. ``measure`` gives its memory and
-    its disk; ``wall_offset_milliseconds`` is the wall clock in milliseconds less 1000 x the node's clock."""
+    its disk, ``memory`` is what it may use; ``wall_offset_milliseconds`` is the wall clock in milliseconds less 1000 x
+    the node's clock."""
 
-    def __init__(self, measure: Callable[[], ProcessStats] | None = None) -> None:
+    def __init__(self, measure: Callable[[], ProcessStats] | None = None, memory: Memory | None = None) -> None:
         self._measure = measure or ProcessStats
+        self.memory = memory or Memory()
         self.wall_offset_milliseconds = 0.0
         self.received_bytes = self.sent_bytes = 0
         self.sessions = 0
@@ -353,7 +389,7 @@ class Process:
 
     def room_for_answers(self) -> int:
         """How many bytes of large answers may wait beside those that do."""
-        return ANSWERS_BYTES_MAX - self.answers_bytes
+        return self.memory.answers - self.answers_bytes
 
 
 class Settings(Struct, frozen=True):

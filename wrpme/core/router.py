@@ -14,7 +14,7 @@ import msgspec
 
 from wrpme.core.context import NodeContext
 from wrpme.core.outbox import NO_ROOM, Collected, Origin, Part
-from wrpme.core.io import HostRequest
+from wrpme.core.io import HostRequest, Memory
 from wrpme.core.layout import key_of
 from wrpme.core.replication.replica import Role
 from wrpme.core.replication.replica_table import ReplicaTable
@@ -22,7 +22,7 @@ from wrpme.errors import (
     BusyError, IndeterminateError, TooLargeError, UnavailableError, UnstableError, UsageError, WrpmeError,
 )  # fmt: skip
 from wrpme.core.limits import (
-    ANSWER_BYTES_USUAL, FORWARD_BYTES_MAX, FORWARDS_BYTES_MAX, FORWARDS_MAX, LARGE_ALIASES_MAX,
+    ANSWER_BYTES_USUAL, FORWARD_BYTES_MAX, FORWARDS_MAX, LARGE_ALIASES_MAX,
     SESSION_ANSWERS_BYTES_MAX,
 )  # fmt: skip
 from wrpme.limits import (
@@ -93,7 +93,8 @@ class Room:
     """What is in flight to other nodes, in bytes: requests for each node and for all, and the large answers that were
     asked for, for each connection and for all."""
 
-    def __init__(self) -> None:
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
         self.requests_bytes = 0
         self.answers_bytes = 0
         self._to: dict[NodeId, int] = {}
@@ -101,7 +102,8 @@ class Room:
 
     def for_request(self, node: NodeId, size: int) -> bool:
         """Whether a further request of that size may be sent to the node."""
-        return self.requests_bytes + size <= FORWARDS_BYTES_MAX and self._to.get(node, 0) + size <= FORWARD_BYTES_MAX
+        has_room = self.requests_bytes + size <= self._memory.forwards
+        return has_room and self._to.get(node, 0) + size <= FORWARD_BYTES_MAX
 
     def for_answer(self, session: int, size: int) -> bool:
         """Whether a connection may wait for a further content of that size."""
@@ -176,7 +178,7 @@ class Router:
         self._quorum = quorum
         self._local: dict[type[Any], Callable[[Origin, Any], None]] = {**local, Many: self._many}
         self._forwards: dict[int, Passed] = {}
-        self.room = Room()
+        self.room = Room(context.process.memory)
         self._large: dict[bytes, int] = {}
         """How large the contents of some entries were found to be, for which no answer is begun without room for it."""
         self._stopping: dict[NodeId, float] = {}

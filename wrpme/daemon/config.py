@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from wrpme import options
+from wrpme.files import option_values
 from wrpme.files import file_text, option_files
 from wrpme.errors import UsageError
 from wrpme.options import WRPMED, Given
@@ -45,6 +46,7 @@ class Config(msgspec.Struct, frozen=True):
     grace_seconds: float
     slow_seconds: float
     bytes_max: int
+    memory_max: int
     sync: bool
     transient: bool
     sessions: int
@@ -161,7 +163,7 @@ def _toml(value: object) -> str:
     """Returns a value as a file of options has it."""
     if isinstance(value, str | list):
         return msgspec.json.encode(value).decode()
-    return options.text(value).lower()
+    return option_values.text(value).lower()
 
 
 def only_itself(peer: Address) -> UsageError:
@@ -206,6 +208,7 @@ def _checked(given: Given) -> Config:
         grace_seconds=given["grace"],
         slow_seconds=given["slow-threshold"],
         bytes_max=given["bytes-max"] or 0,
+        memory_max=given["memory-max"] or 0,
         sync=not given["no-sync"],
         transient=given["transient"],
         sessions=given["sessions"],

@@ -16,9 +16,6 @@ MANY_TURN_BYTES = 4 * KIB
 """Each request of a message with many counts like so many bytes of the work of a turn: some hundreds make one."""
 SLOW_READER_SECONDS_MAX = 30.0
 """A connection that has more than ``SESSION_OUTBOX_BYTES_MAX`` to take, and takes nothing for so long, is closed."""
-PARTIAL_FRAMES_BYTES_MAX = 1024 * MIB
-"""Frames that have begun to arrive hold so much, of all connections together; a connection that would exceed it is
-closed."""
 PARTIAL_FRAME_SECONDS_MAX = 30.0
 """A frame that makes no progress for so long closes its connection."""
 SESSION_SWEEP_SECONDS = PARTIAL_FRAME_SECONDS_MAX / 6
@@ -44,9 +41,6 @@ ACCEPT_RETRY_SECONDS = 0.5
 """Where the system has no file for a connection, the node accepts none for so long."""
 
 # --- links to other nodes --------------------------------------------------------------------------------------------
-LINK_OUTBOX_BYTES_MAX = 256 * MIB
-"""One link holds so much of messages that wait to be sent. Those beyond it are dropped, as a network would, and sent
-again by their owner; who asked for something is told."""
 VIEWS_ENCODED_MAX = 64
 VIEWS_ENCODED_BYTES_MAX = 4 * MIB
 """A node keeps so many of the views and patches that it told last as bytes: each is told to all members, and those of
@@ -88,9 +82,6 @@ MATCHES_KEPT_MAX = 10_000
 """Of so many channels it is remembered which patterns match."""
 SUBSCRIBER_BEHIND_BYTES_MAX = 32 * MIB
 """A subscriber that has not taken so much is closed, as in Redis."""
-SUBSCRIBERS_BEHIND_BYTES_MAX = 1024 * MIB
-"""Where all subscribers together have not taken so much, those that have more than ``SESSION_OUTBOX_BYTES_MAX`` to take
-are closed when there is more for them."""
 PUSHES_MAX = 4096
 """In one turn of the loop so many messages are put before subscribers; publishers, and other nodes, wait."""
 SUBSCRIBERS_TOLD_MAX = 256
@@ -138,8 +129,6 @@ WATCHDOG_PINGS = 3
 """The node tells systemd so often that its loop runs, in the time after which systemd takes it for hung."""
 
 # --- the disk --------------------------------------------------------------------------------------------------------
-BLOCK_CACHE_BYTES = 64 * MIB
-"""LevelDB keeps so much of its tables in memory."""
 SLICE_BYTES = 8 * MIB
 """Where much was removed, a compaction writes so much anew at a time."""
 SLICES_MAX = 4096

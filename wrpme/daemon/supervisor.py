@@ -21,7 +21,8 @@ from typing import Any, TypeVar, Union
 from msgspec import Struct
 
 from wrpme import options
-from wrpme.core.io import Process, Exit, Settings, SettingsChanged
+from wrpme.files import option_values
+from wrpme.core.io import Exit, Memory, Process, Settings, SettingsChanged
 from wrpme.core.layout import VIEW_KEY
 from wrpme.core.node import Node
 from wrpme.core.stats.slot_counts import SlotCounts, counts_of
@@ -82,6 +83,7 @@ class Supervisor:
         reread: Callable[[], Config] | None = None,
     ) -> None:
         self._config = config
+        self._memory = Memory.of(config.memory_max)
         self._reread = reread or (lambda: config)
         self._hung_up = asyncio.Event()
         self._sockets = sockets
@@ -166,7 +168,7 @@ class Supervisor:
         former = self._config
         changed, waiting = former.compared(fresh)
         config = self._config = former.taking(fresh)
-        says = [f"{name} is {options.text(new)} (was {options.text(old)})" for name, old, new in changed]
+        says = [f"{name} is {option_values.text(new)} (was {option_values.text(old)})" for name, old, new in changed]
         if waiting:
             says.append(f"{', '.join(waiting)} {'waits' if len(waiting) == 1 else 'wait'} for a restart")
         self._log.set_level(min(former.log_level, config.log_level, key=options.LEVELS.index))
@@ -224,7 +226,7 @@ class Supervisor:
 
     def _entered(self) -> Opened:
         config = self._config
-        store = leveldb.open_store(config.root)
+        store = leveldb.open_store(config.root, cache_bytes=self._memory.cache)
         for line in filter(None, (store.repaired, store.closed_to_others)):
             self._log.say("warning", line)
         info = self._rejoin_info()
@@ -301,7 +303,7 @@ class Supervisor:
     ) -> tuple[Exit, bool, Lack | DamagedError | None]:
         store = opened.store
         try:
-            process = Process(self._machine.stats)
+            process = Process(self._machine.stats, self._memory)
             node = Node(self._settings(opened), store, self._clock(), opened.slot_counts, process)
         except (DiskFullError, ShortageError, DamagedError) as error:
             return Exit(1, error.sentence), True, error
@@ -403,7 +405,7 @@ class Supervisor:
         def outlook() -> tuple[bool, str]:
             return False, sentence
 
-        runner = self._make_runner(node, Process(self._machine.stats), disk, lambda: None, outlook)
+        runner = self._make_runner(node, Process(self._machine.stats, self._memory), disk, lambda: None, outlook)
         opening = asyncio.ensure_future(self._open_when_it_can_be())
         gate = self._admit(runner, outlook)
         try:

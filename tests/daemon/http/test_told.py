@@ -6,7 +6,7 @@ import pytest
 
 from tests.daemon.http.talk import MEASURED, STATS
 from tests.daemon_parts import Raw, daemon
-from wrpme.daemon.limits import SUBSCRIBERS_BEHIND_BYTES_MAX
+from wrpme.core.io import Memory
 from wrpme.daemon.net.http.told import Command, Source
 from wrpme.daemon.net.redis.figures import Figures
 from wrpme.protocol.histogram import Latency
@@ -24,7 +24,7 @@ async def test_all_that_the_process_counts() -> None:
         commands.answered("get", b"-ERR x\r\n", 0.5)
         commands.rejected("set")
         lag.add(0.001)
-        d.runner._channels.behind_bytes = SUBSCRIBERS_BEHIND_BYTES_MAX // 4
+        d.runner._channels.behind_bytes = Memory().behind // 4
         d.node.figures = STATS, MEASURED
         source = Source(
             clock=d.runner.clock, outlook=lambda: (True, ""), node=d.node, process=d.runner.process,

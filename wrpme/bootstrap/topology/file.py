@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from msgspec import Struct
 
 from wrpme import options
+from wrpme.files import option_values
 from wrpme.bootstrap.limits import NODE_NAME_CHARACTERS_MAX
 from wrpme.bootstrap.topology import values
 from wrpme.errors import UsageError
@@ -57,6 +58,7 @@ replication = 2                # copies of each entry, 1 to 5; later it is for s
 # grace = 60                   # seconds before the copies of a dead node are made elsewhere
 # slow-threshold = 0.1         # seconds; slow_log has the requests that take longer
 # bytes-max = "20G"            # data that a node holds at most, copies included
+# memory-max = "2G"            # memory of a node for caches and for what waits
 # log-level = "info"           # debug, info, warning or error
 # sessions = 10000             # connections of clients at a time
 # no-sync = true               # a power loss may take the last writes
@@ -180,7 +182,7 @@ def _arguments_of(given: options.Given) -> tuple[str, ...]:
     found: list[str] = []
     for name, option in options.TUNING.items():
         if name in given:
-            found += [option.written] if option.value is None else [option.written, options.text(given[name])]
+            found += [option.written] if option.value is None else [option.written, option_values.text(given[name])]
     return tuple(found)
 
 

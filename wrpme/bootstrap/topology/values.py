@@ -13,6 +13,7 @@ from ipaddress import IPv6Address
 from typing import Any
 
 from wrpme import options
+from wrpme.files import option_values
 from wrpme.bootstrap.limits import TOPOLOGY_VALUE_CHARACTERS_MAX
 from wrpme.errors import UsageError
 from wrpme.protocol import address as addresses
@@ -44,7 +45,7 @@ def option(name: str, given: object) -> tuple[str, ...]:
     value = options.from_toml(option, given)
     if option.value is None:
         return (option.written,) if value else ()
-    return (option.written, options.text(value))
+    return (option.written, option_values.text(value))
 
 
 def login(text: str) -> tuple[str, str, int]:

@@ -40,7 +40,7 @@ from wrpme.core.retry import Retry
 from wrpme.core.slow_writes import explain
 from wrpme.errors import BusyError, FullError, IndeterminateError, UnavailableError, UnstableError, WrpmeError
 from wrpme.core.limits import (
-    ANSWER_BYTES_USUAL, NODE_PENDING_BYTES_MAX, PENDING_BYTES_MAX, PENDING_WRITES_MAX, STREAM_BYTES_PER_SECOND_MIN,
+    ANSWER_BYTES_USUAL, PENDING_BYTES_MAX, PENDING_WRITES_MAX, STREAM_BYTES_PER_SECOND_MIN,
 )  # fmt: skip
 from wrpme.protocol import ring
 from wrpme.protocol.address import listed
@@ -197,7 +197,7 @@ class Replica:
         return (
             len(self.writes.queue) >= PENDING_WRITES_MAX
             or self.writes.pending_bytes >= PENDING_BYTES_MAX
-            or self.context.commits.pending_bytes >= NODE_PENDING_BYTES_MAX
+            or self.context.commits.pending_bytes >= self.context.process.memory.pending
         )
 
     def _no_room(self) -> FullError | None:

@@ -8,7 +8,7 @@ from collections import Counter
 from msgspec import Struct
 
 from wrpme.core.context import NodeContext
-from wrpme.core.limits import FORWARDS_BYTES_MAX, FORWARDS_MAX, NODE_PENDING_BYTES_MAX
+from wrpme.core.limits import FORWARDS_MAX
 from wrpme.core.replication.replica_table import ReplicaTable
 from wrpme.core.router import Router
 from wrpme.errors import BY_CODE, WrpmeError
@@ -53,8 +53,8 @@ def measured(context: NodeContext, table: ReplicaTable, router: Router) -> Measu
         views=context.adopted,
         members={state.name.lower(): members.get(state.name.lower(), 0) for state in State},
         fills={
-            "writes": context.commits.pending_bytes / NODE_PENDING_BYTES_MAX,
+            "writes": context.commits.pending_bytes / context.process.memory.pending,
             "forwards": router.waiting / FORWARDS_MAX,
-            "forward_bytes": router.room.requests_bytes / FORWARDS_BYTES_MAX,
+            "forward_bytes": router.room.requests_bytes / context.process.memory.forwards,
         },
     )

@@ -17,7 +17,7 @@ from typing import Protocol, Union
 
 from wrpme.core.io import HANGING, LinkDown, LinkUp, Send, SendToAll
 from wrpme.daemon.limits import (
-    LINK_IDLE_SECONDS, LINK_OUTBOX_BYTES_MAX, LINK_PUBLISHED_BYTES_MAX, WIRE_WRITE_BYTES,
+    LINK_IDLE_SECONDS, LINK_PUBLISHED_BYTES_MAX, WIRE_WRITE_BYTES,
 )  # fmt: skip
 from wrpme.daemon.log import Throttle
 from wrpme.daemon.net.connection import Host, Message, Wire, reason_of, watch_closely
@@ -155,7 +155,7 @@ class Link:
         if self._up:
             if not self._lanes[lane].put_bounded(frame):
                 self.host.not_sent(self.address, envelope)
-        elif self._queue is not None and self._queue_bytes + size <= LINK_OUTBOX_BYTES_MAX:
+        elif self._queue is not None and self._queue_bytes + size <= self.host.process.memory.link:
             self._queue.append((lane, frame, envelope))
             self._queue_bytes += size
         else:
@@ -330,7 +330,7 @@ class Lane(Wire):
     def put_bounded(self, frame: Frame) -> bool:
         """Puts the frame; returns False where too much waits already, and the frame is not sent."""
         size = frame.size if isinstance(frame, Large) else len(frame)
-        if self.unsent_bytes + size > LINK_OUTBOX_BYTES_MAX:
+        if self.unsent_bytes + size > self.host.process.memory.link:
             return False
         if isinstance(frame, Large):
             self.put_large(frame)

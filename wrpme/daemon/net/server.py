@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from wrpme.daemon.limits import (
-    LINGER_SECONDS, PARTIAL_FRAMES_BYTES_MAX, PARTIAL_FRAME_SECONDS_MAX, SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX,
+    LINGER_SECONDS, PARTIAL_FRAME_SECONDS_MAX, SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX,
     SESSION_SWEEP_SECONDS, SESSIONS_REFUSED_MAX, SLOW_READER_SECONDS_MAX,
 )  # fmt: skip
 from wrpme.daemon.log import Throttle
@@ -330,7 +330,7 @@ class Session(Wire):
             self.server.partial_bytes += pending - self._partial_bytes
             self._partial_bytes = pending
             self._progress_at = now
-            if self.server.partial_bytes > PARTIAL_FRAMES_BYTES_MAX:
+            if self.server.partial_bytes > self.host.process.memory.frames:
                 self.refuse(BusyError("too many large messages arrive at this node at once; try again later"))
 
     def pending_bytes(self) -> int:

@@ -16,10 +16,10 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 
-from wrpme.core.io import Operation
+from wrpme.core.io import Memory, Operation
 from wrpme.core.layout import ENTRIES, HINTS
 from wrpme.daemon import resources
-from wrpme.daemon.limits import BLOCK_CACHE_BYTES, SLICE_BYTES, SLICES_MAX
+from wrpme.daemon.limits import SLICE_BYTES, SLICES_MAX
 from wrpme.daemon.storage import _plyvel, privacy, rejoin, torn
 from wrpme.errors import DamagedError, DiskFullError, ShortageError, StorageError
 from wrpme.limits import WRITE_BUFFER_BYTES
@@ -158,7 +158,7 @@ class LevelSnapshot:
         self._snapshot.close()
 
 
-def open_store(directory: str, formats: Collection[bytes] = (FORMAT,)) -> LevelStore:
+def open_store(directory: str, formats: Collection[bytes] = (FORMAT,), cache_bytes: int = 0) -> LevelStore:
     """Returns the store in ``directory``, which is made where it is missing, and has one of these formats.
 
     Raises:
@@ -172,7 +172,7 @@ def open_store(directory: str, formats: Collection[bytes] = (FORMAT,)) -> LevelS
         raise StorageError(f"{directory} is no directory; give another one with --root") from None
     except OSError as error:
         raise unusable(directory, error) from None
-    store = _opened(directory)
+    store = _opened(directory, cache_bytes)
     try:
         _check_format(store, directory, formats)
         store.closed_to_others = privacy.close_to_others(directory)
@@ -187,7 +187,7 @@ def opened_as_it_is(directory: str) -> LevelStore:
     return LevelStore(_database(directory), directory)
 
 
-def _opened(directory: str) -> LevelStore:
+def _opened(directory: str, cache_bytes: int) -> LevelStore:
     """Opens the LevelDB once nothing is wrong with its logs; a write that was under way when the power went is no
     damage."""
     try:
@@ -195,26 +195,26 @@ def _opened(directory: str) -> LevelStore:
             if flaw := torn.flaw(directory):
                 raise damaged(directory, flaw)
         try:
-            return LevelStore(_database(directory), directory)
+            return LevelStore(_database(directory, cache_bytes), directory)
         except _plyvel.CorruptionError as error:
             with locked(directory):
                 repaired = torn.cut_end(directory)
             if not repaired:
                 raise _explained(error, directory) from None
-        return LevelStore(_database(directory), directory, repaired)
+        return LevelStore(_database(directory, cache_bytes), directory, repaired)
     except _plyvel.Error as error:
         raise _explained(error, directory) from None
     except OSError as error:
         raise unusable(directory, error) from None
 
 
-def _database(directory: str) -> _plyvel.Database:
+def _database(directory: str, cache_bytes: int = 0) -> _plyvel.Database:
     return _plyvel.open_database(
         directory,
         create_if_missing=True,
         paranoid_checks=True,
         write_buffer_size=WRITE_BUFFER_BYTES,
-        lru_cache_size=BLOCK_CACHE_BYTES,
+        lru_cache_size=cache_bytes or Memory().cache,
         bloom_filter_bits=BLOOM_BITS,
     )
 

@@ -9,9 +9,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from wrpme.core.io import Process, ProcessStats
-from wrpme.core.limits import ANSWERS_BYTES_MAX
 from wrpme.core.stats.measured import Measured
-from wrpme.daemon.limits import LINK_OUTBOX_BYTES_MAX, PARTIAL_FRAMES_BYTES_MAX, SUBSCRIBERS_BEHIND_BYTES_MAX
 from wrpme.daemon.net.peers import Links
 from wrpme.daemon.net.redis.channels import Channels
 from wrpme.daemon.net.redis.figures import Figures
@@ -109,10 +107,10 @@ class Source:
             fills={
                 "sessions": process.sessions / max(1, server.clients_max),
                 "connections": len(server.sessions) / server.sessions_max,
-                "partial_messages": server.partial_bytes / PARTIAL_FRAMES_BYTES_MAX,
-                "large_answers": process.answers_bytes / ANSWERS_BYTES_MAX,
-                "link": self._links.waiting_bytes / LINK_OUTBOX_BYTES_MAX,
-                "subscribers": self._channels.behind_bytes / SUBSCRIBERS_BEHIND_BYTES_MAX,
+                "partial_messages": server.partial_bytes / process.memory.frames,
+                "large_answers": process.answers_bytes / process.memory.answers,
+                "link": self._links.waiting_bytes / process.memory.link,
+                "subscribers": self._channels.behind_bytes / process.memory.behind,
             },
             commands={
                 name: Command(found.calls, found.failed, found.rejected, found.seconds)

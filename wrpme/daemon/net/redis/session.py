@@ -14,7 +14,7 @@ from random import randrange
 from typing import Any
 
 from wrpme.daemon.limits import (
-    SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX, SUBSCRIBERS_BEHIND_BYTES_MAX, SUBSCRIBER_BEHIND_BYTES_MAX,
+    SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX, SUBSCRIBER_BEHIND_BYTES_MAX,
     WIRE_WRITE_BYTES,
 )  # fmt: skip
 from wrpme.core.io import BurstDone
@@ -179,7 +179,7 @@ class RedisSession(Session):
             return
         self._pushes.append(frame)
         self._count_pushes(len(frame))
-        everybody_is_behind = self._channels.behind_bytes > SUBSCRIBERS_BEHIND_BYTES_MAX
+        everybody_is_behind = self._channels.behind_bytes > self.host.process.memory.behind
         if self._pushes_bytes > (SESSION_OUTBOX_BYTES_MAX if everybody_is_behind else SUBSCRIBER_BEHIND_BYTES_MAX):
             waiting = f"{self._pushes_bytes} bytes wait" + ", and more than 1 GiB for all" * everybody_is_behind
             self.give_up(f"it takes what is published more slowly than it comes ({waiting})")
