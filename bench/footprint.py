@@ -33,10 +33,12 @@ from wrpme.protocol.view import View
 NODES = 3
 CLIENTS = 64
 """Each has one request in flight."""
+GETS = 10_000
 REST_SECONDS = 3.0
 SAMPLE_SECONDS = 0.2
 BATCH_BYTES = 2 * MIB
 ALIAS_BYTES = 15
+WORKS = ("put", "get", "put_many", "get_many")
 PATIENCE_SECONDS = 60.0
 FIRST_CONNECTIONS = 4
 """What a node makes once, for the first connections of a kind, is no cost of each."""
@@ -67,6 +69,7 @@ class Memory(msgspec.Struct, frozen=True):
     """Of one node in MiB: what it has resident, its share of what processes share, and what is its own and no file."""
 
     state: str
+    content_bytes: int
     entries: int
     resident: float
     shared_out: float
@@ -110,9 +113,11 @@ class Work(msgspec.Struct, frozen=True):
 
 
 class Growth(msgspec.Struct, frozen=True):
-    """Microseconds of the processor of one node for an operation, by the entries that it had."""
+    """Microseconds of the processor of one node for an operation, by the entries that it had; what LevelDB did later is
+    included."""
 
     what: str
+    content_bytes: int
     entries: int
     microseconds: float
 
@@ -234,7 +239,7 @@ async def entries_of_a_node(root: Path, counts: Sequence[int], size: int) -> tup
 
     async def note(state: str, count: int) -> None:
         await all_quiet(hive)
-        rows.append(Memory(state, count, *memory_mib(ids(hive)[0])))
+        rows.append(Memory(state, size, count, *memory_mib(ids(hive)[0])))
 
     async def each(work: Awaitable[None], count: int) -> float:
         before = processor_seconds(ids(hive))
@@ -249,12 +254,12 @@ async def entries_of_a_node(root: Path, counts: Sequence[int], size: int) -> tup
                 last = max(former, count - counts[0])
                 await write(client, range(former, last), size, False, contents)
                 written = await each(write(client, range(last, count), size, False, contents), count - last)
-                growth.append(Growth("`put_many`", count, written))
+                growth.append(Growth("put_many", size, count, written))
                 await note("loaded", count)
-                single = [asked.randrange(count) for _ in range(counts[0] // 5)]
-                growth.append(Growth("`get`", count, await each(gets(client, single), len(single))))
                 await read(client, range(count))
                 await note("all read", count)
+                single = [asked.randrange(count) for _ in range(GETS)]
+                growth.append(Growth("get", size, count, await each(gets(client, single), len(single))))
         hive.terminate(0)
         hive.start(0)
         await hive.until_stable()
@@ -416,7 +421,9 @@ async def loaded(root: Path, replication: int, sync: bool, count: int) -> AsyncI
         yield one
 
 
-async def works(root: Path, sizes: Sequence[int], sync: bool, count: int, rounds: int) -> list[Work]:
+async def works(
+    root: Path, sizes: Sequence[int], sync: bool, count: int, rounds: int, names: Sequence[str] = WORKS
+) -> list[Work]:
     """The same work with each number of copies, in turn, so that what else the machine does meets all of them. Of each
     figure it is the median of the rounds; the first round finds nothing in any cache, and is not counted."""
     found = defaultdict[tuple[str, int, int], list[tuple[float, float, float]]](list)
@@ -426,7 +433,7 @@ async def works(root: Path, sizes: Sequence[int], sync: bool, count: int, rounds
             for replication in range(1, NODES + 1)
         }
         for size, number in itertools.product(sizes, range(rounds + 1)):
-            for name in ("put", "get", "put_many", "get_many"):
+            for name in names:
                 for replication, hive in hives.items():
                     cost = await hive.cost(getattr(hive, name), size)
                     if number:
