@@ -2,8 +2,8 @@
 
 It measures what entries, connections and nodes take of disk and memory, and what operations take of the processor and
 the network (``bench.footprint``), on real daemons of this machine. ``--write`` keeps that in ``bench/capacity.json``
-and puts the tables into ``docs/capacity.md``; a part that is not asked for stays as it was measured last. ``--stored`` does
-not measure, and prints what is kept. None of the figures is a time by the clock, so that other work on the machine
+and puts the tables into ``docs/capacity.md``; a part that is not asked for stays as it was measured last. ``--stored``
+does not measure, and prints what is kept. None of the figures is a time by the clock, so that other work on the machine
 changes little. All parts take some five minutes.
 """
 
@@ -372,7 +372,9 @@ def main() -> int:
         parser.error("what --quick measures is not worth keeping: leave out --quick or --write")
     root, measured = asked.root.resolve(), stored()
     end_by_signal()
-    if not asked.stored:
+    if asked.stored:
+        print(*(shown(name, measured) for name in TABLES if name != "example"), sep="\n\n", end="\n\n")
+    else:
         as_client()
         for part in asked.parts or MEASURES:
             asyncio.run(MEASURES[part](measured, QUICK if asked.quick else FULL, root))
