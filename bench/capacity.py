@@ -57,8 +57,8 @@ class Sizes(NamedTuple):
 
 
 FULL = Sizes(
-    {100: 32 * MIB, KIB: 60 * MIB, 16 * KIB: 80 * MIB},
-    {100: (100_000, 1_000_000), KIB: (30_000, 300_000)},
+    {100: 24 * MIB, KIB: 48 * MIB, 16 * KIB: 64 * MIB},
+    {100: (100_000, 1_000_000), KIB: (30_000, 200_000)},
     {"client": 1000, "Redis client": 1000, "follower of a prefix": 1000, "watcher of the hive": 60},
     (1, 3, 10),
     2000,
