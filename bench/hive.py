@@ -19,12 +19,14 @@ from tests.system.daemons import Daemons
 
 
 @asynccontextmanager
-async def running(count: int, *options: str, core: int, root: Path | None = None) -> AsyncIterator[Daemons]:
+async def running(
+    count: int, *options: str, core: int, root: Path | None = None, lean: bool = False
+) -> AsyncIterator[Daemons]:
     """A stable hive of ``count`` daemons, all of them on that processor core; its data, which is kept below ``root``,
-    goes away with it."""
+    goes away with it. What ``lean`` ones are, Daemons says."""
     with (
         tempfile.TemporaryDirectory(prefix="wrpme-bench-", dir=root) as directory,
-        Daemons(Path(directory), count, *options) as daemons,
+        Daemons(Path(directory), count, *options, lean=lean) as daemons,
     ):
         daemons.start_all(range(count))
         for process in daemons.processes.values():
