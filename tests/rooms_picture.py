@@ -12,8 +12,8 @@ from xml.sax.saxutils import escape
 
 ROOT = Path(__file__).parent.parent
 PICTURE = ROOT / "docs/rooms.svg"
-WIDTH, HEIGHT = 1000, 1060
-LANES_Y, ROW_HEIGHT = 660, 30
+WIDTH, HEIGHT = 1000, 1330
+LANES_Y, ROW_HEIGHT = 930, 30
 FONT = "'Segoe UI', Helvetica, Arial, 'DejaVu Sans', sans-serif"
 INK, FAINT, WAY = "#1f2933", "#52606d", "#b23a48"
 
@@ -33,54 +33,60 @@ class Room:
 
 ROOMS = (
     Room(20, 70, 300, 40, "cli", (), "#eef2f7"),
-    Room(20, 130, 145, 92, "tui", ("panes/  node/", "ring/  state/ (pure)", "terminal/"), "#eef2f7"),
-    Room(175, 130, 145, 92, "shell", ("commands, prompt", "execute, format", "local_hive"), "#eef2f7"),
+    Room(20, 130, 145, 110, "tui", ("panes/  node/", "ring/  state/ (pure)", "terminal/  web/"), "#eef2f7"),
     Room(
-        20, 242, 300, 74, "bootstrap", ("topology/  ssh/  bundle/  hosts/", "rollout/  agent/ (over there)"), "#eef2f7"
+        175, 130, 145, 110, "shell",
+        ("commands, prompt", "execute, format", "local_hive", "backups/  imports/"), "#eef2f7",
     ),
-    Room(20, 336, 300, 92, "client", ("client, cluster, admin", "dispatcher, pool, connection", "watch/"), "#e3f0e6"),
-    Room(360, 70, 620, 150, "daemon", ("main, config, supervisor, runner, log",), "#fdf0dc"),
-    Room(380, 132, 280, 74, "net/", ("connection, server, peers", "listen, gate, watchers"), "#fbe4bd"),
-    Room(680, 132, 280, 74, "storage/", ("writer, leveldb", "identity, rejoin, quarantine"), "#fbe4bd"),
-    Room(360, 242, 620, 186, "core", ("one node, no I/O: inputs and the time in, effects out",), "#e6eaf8"),
     Room(
-        380,
-        304,
-        186,
-        110,
-        "",
-        ("node, router, admin", "context, outbox", "group_commit, io, layout", "health/"),
+        20, 260, 300, 74, "bootstrap",
+        ("topology/  ssh/  bundle/  hosts/", "rollout/  agent/ (over there)"), "#eef2f7",
+    ),
+    Room(20, 354, 300, 60, "contrib", ("a hive as the cache of frameworks",), "#e3f0e6"),
+    Room(
+        20, 434, 300, 122, "client",
+        (
+            "client, cluster, admin, scan, backup", "dispatcher, pool, connection", "requests/  batches/",
+            "watch/  follow/",
+        ),
+        "#e3f0e6",
+    ),
+    Room(360, 70, 620, 222, "daemon", ("main, config, supervisor, runner, log",), "#fdf0dc"),
+    Room(
+        380, 132, 280, 140, "net/",
+        (
+            "connection, server, peers", "listen, gate, watchers, followers", "http/  (door, pages, metrics)",
+            "redis/  (session, channels, commands/)",
+        ),
+        "#fbe4bd",
+    ),
+    Room(680, 132, 280, 74, "storage/", ("writer, leveldb, recordlog", "identity, rejoin, quarantine"), "#fbe4bd"),
+    Room(680, 216, 280, 56, "data/", ("wrpme-data: main, checks, copies",), "#fbe4bd"),
+    Room(360, 312, 620, 244, "core", ("one node, no I/O: inputs and the time in, effects out",), "#e6eaf8"),
+    Room(
+        380, 374, 186, 110, "",
+        ("node, router, admin", "context, outbox, io, layout", "group_commit, fast_path", "snapshots (for backups)"),
         "#d3daf3",
     ),
     Room(
-        576,
-        304,
-        186,
-        110,
-        "membership/",
-        ("voter, paxos, view_sync", "lifecycle, whereabouts", "transitions, placement"),
-        "#d3daf3",
+        576, 374, 186, 110, "membership/",
+        ("voter, paxos, view_sync", "lifecycle, whereabouts", "transitions, placement"), "#d3daf3",
     ),
     Room(
-        772,
-        304,
-        190,
-        110,
-        "replication/",
-        ("replica_table, replica", "pending, takeover", "sender, receiver, scans"),
-        "#d3daf3",
+        772, 374, 190, 110, "replication/",
+        ("replica_table, replica", "pending, takeover", "sender, receiver, scans"), "#d3daf3",
     ),
+    Room(380, 492, 286, 54, "health/", ("failure_detector, clocks, own_disk",), "#d3daf3"),
+    Room(676, 492, 286, 54, "stats/", ("node_stats, measured, slot_counts",), "#d3daf3"),
+    Room(20, 576, 470, 60, "files", ("option_files, file_text, toml_text: from TOML, from variables",), "#eeeeee"),
+    Room(510, 576, 470, 60, "backup", ("frames, reader, writer, text: the file of a backup",), "#eeeeee"),
+    Room(20, 654, 960, 40, "options", (), "#eeeeee"),
     Room(
-        20,
-        448,
-        960,
-        60,
-        "protocol",
-        ("messages, codec, view, view_index, ring, health, stats, events, address",),
-        "#eeeeee",
+        20, 712, 960, 60, "protocol",
+        ("messages, codec, view, view_index, ring, health, stats, events, address",), "#eeeeee",
     ),
-    Room(20, 526, 960, 44, "errors  limits  options  version", (), "#f7f7f7"),
-)
+    Room(20, 790, 960, 40, "errors  limits  version", (), "#f7f7f7"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

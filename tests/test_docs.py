@@ -259,9 +259,11 @@ def test_the_picture_of_the_rooms_is_up_to_date() -> None:
     assert PICTURE.read_text() == drawn(), "run scripts/rooms_picture"
     named = {module for step in PUT for module in step.modules}
     assert not [module for module in named if not (ROOT / "wrpme" / f"{module}.py").is_file()]
-    rooms = [word for room in ROOMS for line in room.holds for word in re.findall(r"[a-z_]+", line)]
+    rooms = {word for room in ROOMS for line in (room.name, *room.holds) for word in re.findall(r"[a-z_]+", line)}
     there = {path.stem for path in (ROOT / "wrpme").rglob("*")}
     assert not [word for word in rooms if "_" in word and word not in there]
+    folders = {path.parent.name for path in (ROOT / "wrpme").rglob("*/__init__.py")}
+    assert folders - rooms == set(), "each room is in the picture"
 
 
 def test_the_ways_through_the_rooms_name_modules_that_are_there() -> None:

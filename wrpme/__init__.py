@@ -7,12 +7,13 @@ The rooms, from the ground up; an import points down only, and import-linter kee
                         ring, what nodes tell of themselves and of what happens
     options             the options of all programs and commands: one table, its parser, help and completion
     files/              options from a file of TOML and from variables: what they say, and what in them is a slip
+    backup/             the file of a backup: its frames, and text that people read
     core/               one node without input and output: inputs and the time in, effects out
       health/           how fit this node is, and who of the others is alive
       membership/       views: how one becomes the next, who decides, how they spread, who is let in
       replication/      arcs: writes, copies and streams, the change of an owner, scans
     client/             the client library; watch/ for those who watch a hive
-    daemon/             wrpmed, the process: net/ its connections, storage/ its disk
+    daemon/             wrpmed, the process: net/ its connections, storage/ its disk; data/ is wrpme-data
     contrib/            a hive as the cache of Django, aiocache and Flask-Caching
     bootstrap/          nodes on other machines, over SSH
     shell/, cli         wrpmesh in line mode

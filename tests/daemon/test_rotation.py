@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
+from grp import getgrgid
 from pathlib import Path
+from pwd import getpwuid
 
 
 from tests.daemon.test_main import PATIENCE_SECONDS, ROOT, wrpmed
@@ -14,17 +17,21 @@ from tests.daemon_parts import until_written
 from tests.system.daemons import free_port
 
 RULES = (ROOT / "deploy" / "systemd" / "wrpmed.logrotate").read_text()
+UNIT = (ROOT / "deploy" / "systemd" / "wrpmed.service").read_text()
 PAGE = (ROOT / "docs" / "operations.md").read_text("utf-8").split("## Rotating the log")[1].split("\n## ")[0]
 
 
 def rotate(directory: Path, rules: str, pid: int) -> None:
-    """Runs logrotate with these rules; systemctl sends the signal that it is asked for to the node."""
+    """Runs logrotate with these rules, as the user of the tests in the place of the unit's; systemctl sends the signal
+    that it is asked for to the node."""
     programs = directory / "programs"
     programs.mkdir(exist_ok=True)
     (programs / "systemctl").write_text(f'#!/bin/sh\n[ "$*" = "{ASKED}" ] && kill -HUP {pid}\n')
     (programs / "systemctl").chmod(0o755)
     path = directory / "rules"
-    path.write_text(rules.replace("/var/lib/wrpmed/log", str(directory / "log")))
+    user, group = getpwuid(os.getuid()).pw_name, getgrgid(os.getgid()).gr_name
+    rules = rules.replace("/var/lib/wrpmed/log", str(directory / "log")).replace(SU, f"su {user} {group}\n")
+    path.write_text(rules)
     path.chmod(0o644)
     done = subprocess.run(
         [program("logrotate"), "--force", "--state", str(directory / "state"), str(path)],
@@ -38,6 +45,11 @@ def rotate(directory: Path, rules: str, pid: int) -> None:
 
 
 ASKED = "kill --kill-who=main --signal=HUP wrpmed.service"
+SU = "su wrpmed wrpmed\n"
+
+
+def test_the_rules_are_carried_out_by_the_user_of_the_unit() -> None:
+    assert f"    {SU}" in RULES and re.search(r"^User=wrpmed$", UNIT, re.MULTILINE)
 
 
 def test_the_rules_stand_in_the_page() -> None:
@@ -46,7 +58,9 @@ def test_the_rules_stand_in_the_page() -> None:
 
 
 def test_no_line_is_lost(tmp_path: Path) -> None:
+    """Also where others than root may write to the directory: logrotate refuses that unless it is told a user."""
     log, older = tmp_path / "log", tmp_path / "log.1"
+    tmp_path.chmod(0o777)
     port = free_port()
     with wrpmed(tmp_path, port, "-l", "log", "--transient") as process:
         process.until("serving at")

@@ -6,10 +6,10 @@ from tests.deploy.shape import (
     ANYTHING,
     DIRECTORIES,
     FILES,
-    HEAD,
     NOTHING,
     Program,
     takes_command,
+    takes_directory,
     takes_file,
     value_kind,
 )
@@ -17,14 +17,14 @@ from wrpme.options import Option
 
 _BASH = """\
 # {head}
-_{name}_value() {{ # COMMAND OPTION: sets kind, by which the value is completed; empty where there is none
+_{function}_value() {{ # COMMAND OPTION: sets kind, by which the value is completed; empty where there is none
     case "$1 $2" in
 {values}
     *) kind= ;;
     esac
 }}
 
-_{name}() {{
+_{function}() {{
     local before word kind pending='' command='' words=0 cur offered=''
     # Not COMP_WORDS: there an address is three words, as a colon parts words for readline.
     read -ra before <<< "${{COMP_LINE:0:COMP_POINT}}x"
@@ -33,7 +33,7 @@ _{name}() {{
     unset 'before[-1]'
     for word in "${{before[@]:1}}"; do
         if [[ $word == -?* ]]; then
-            _{name}_value "$command" "$word"
+            _{function}_value "$command" "$word"
             pending=$kind
         elif [[ -n $pending ]]; then
             pending=
@@ -45,7 +45,7 @@ _{name}() {{
     done
     COMPREPLY=()
     if [[ $cur == --*=* ]]; then
-        _{name}_value "$command" "${{cur%%=*}}"
+        _{function}_value "$command" "${{cur%%=*}}"
         pending=${{kind:-any}} cur=${{cur#*=}}
     elif [[ $cur == -* ]]; then
         pending=
@@ -69,7 +69,7 @@ _{name}() {{
     return 0
 }}
 
-complete -F _{name} {name}
+complete -F _{function} {name}
 """
 
 
@@ -91,9 +91,11 @@ def bash(program: Program) -> str:
     for takes, kind in ((takes_file, FILES), (takes_command, names)):
         if found := " | ".join(spec.name for spec in program.commands if takes(spec)):
             words.append(f"        {found}) pending={_word(kind)} ;;")
+    if first := " | ".join(f"{spec.name}0" for spec in program.commands if takes_directory(spec)):
+        words += ["        esac", "        case $command$words in", f"        {first}) pending={DIRECTORIES} ;;"]
     return _BASH.format(
-        head=HEAD, name=program.name, values="\n".join(values), options="\n".join(offered),
-        words="\n".join(words),
+        head=program.head, function=program.identifier, name=program.name, values="\n".join(values),
+        options="\n".join(offered), words="\n".join(words),
     )  # fmt: skip
 
 
@@ -101,15 +103,17 @@ def zsh(program: Program) -> str:
     """The file for zsh."""
     own = " \\\n    ".join(_zsh_option(option) for option in program.syntax.all)
     if not program.commands:
-        return f"#compdef {program.name}\n# {HEAD}\n\n_arguments -s -S \\\n    {own}\n"
-    cases = []
+        return f"#compdef {program.name}\n# {program.head}\n\n_arguments -s -S \\\n    {own}\n"
+    cases, offers = [], f"_{program.identifier}_commands"
     for spec in program.commands:
         taken = [_zsh_option(option) for option in spec.options.all]
+        if takes_directory(spec):
+            taken.append("'1: :_files -/'")
         if takes_file(spec):
             taken.append("'*: :_files'")
         elif takes_command(spec):
-            taken.append("'1: :_wrpmesh_commands'")
-        elif taken and not spec.options.has_command:
+            taken.append(f"'1: :{offers}'")
+        elif spec.options.all and not spec.options.has_command:
             taken.append("'*: : '")  # or options after a word were not completed
         if taken:
             dash = "-A '-*' " if spec.options.has_command else ""
@@ -118,15 +122,15 @@ def zsh(program: Program) -> str:
     described = "\n".join(f"        {_word(f'{spec.name}:{spec.summary}')}" for spec in program.commands)
     return "\n".join((
         f"#compdef {program.name}",
-        f"# {HEAD}",
+        f"# {program.head}",
         "",
-        "_wrpmesh_commands() {",
+        f"{offers}() {{",
         f"    local -a commands=(\n{described}\n    )",
         "    _describe -t commands command commands",
         "}",
         "",
         "local curcontext=$curcontext state line",
-        f"_arguments -C -S -A '-*' \\\n    {own} \\\n    '1: :_wrpmesh_commands' \\\n    '*:: :->arguments' && return",
+        f"_arguments -C -S -A '-*' \\\n    {own} \\\n    '1: :{offers}' \\\n    '*:: :->arguments' && return",
         "[[ $state == arguments ]] || return",
         "case $words[1] in",
         *cases,
@@ -156,20 +160,20 @@ def _zsh_option(option: Option) -> str:
 def fish(program: Program) -> str:
     """The file for fish."""
     name = program.name
-    lines = [f"# {HEAD}", f"complete -c {name} -f"]
+    lines = [f"# {program.head}", f"complete -c {name} -f"]
     if program.commands:
         valued = " ".join(
             spelling for option in program.syntax.all if value_kind(option) for spelling in option.spellings
         )
+        skipping = [f"        else if contains -- $word {valued}", "            set skip 1"] if valued else []
         lines += [
             "",
-            f"function __{name}_command --description 'prints the command on the line, if there is one'",
+            f"function __{program.identifier}_command --description 'prints the command on the line, if there is one'",
             "    set -l skip 0",
             "    for word in (commandline -opc)[2..-1]",
             "        if test $skip = 1",
             "            set skip 0",
-            f"        else if contains -- $word {valued}",
-            "            set skip 1",
+            *skipping,
             "        else if not string match -q -- '-*' $word",
             "            echo $word",
             "            return",
@@ -187,6 +191,8 @@ def fish(program: Program) -> str:
         where = _fish_where(program, spec.name)
         if takes_file(spec):
             lines.append(f"complete -c {name}{where} -F")
+        elif takes_directory(spec):
+            lines.append(f"complete -c {name}{where} -a '(__fish_complete_directories)'")
         elif takes_command(spec):
             lines.append(f"complete -c {name}{where} -a {_word(' '.join(one.name for one in program.commands))}")
     return "\n".join([*lines, ""])
@@ -195,7 +201,7 @@ def fish(program: Program) -> str:
 def _fish_where(program: Program, command: str) -> str:
     if not program.commands:
         return ""
-    return f' -n \'test "$(__{program.name}_command)" = "{command}"\''
+    return f' -n \'test "$(__{program.identifier}_command)" = "{command}"\''
 
 
 def _fish_option(option: Option) -> str:

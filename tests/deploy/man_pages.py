@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.deploy.shape import HEAD, SUMMARIES, Program, described
+from tests.deploy.shape import PROGRAMS, SUMMARIES, Program, described
 from wrpme import options
 from wrpme.options import Option, Syntax
 from wrpme.shell.commands import Kind, Spec
@@ -16,6 +16,13 @@ _ABOUT = {
     "wrpmesh": (
         "Without COMMAND it is interactive, or takes one command a line from standard input.",
         "An option counts before a variable of the environment, and that before the file of options.",
+    ),
+    "wrpme-data": (
+        "DIR is the data directory of a node (--root of wrpmed, db/HOST-PORT without it); one that is in use is "
+        "refused. Only compact changes it: the other commands look at a copy, for which tables are linked and the rest "
+        "is copied.",
+        "Where the hive has other copies nothing of this is needed: a node that is started sets a damaged directory "
+        "aside, and gets its copies anew.",
     ),
 }
 _EXIT = {
@@ -32,6 +39,12 @@ _EXIT = {
         ("4", "hive_status: the hive is unavailable."),
         ("130, 141, 143", "It was ended by Ctrl-C, by a reader that has gone, or by SIGTERM."),
     ),
+    "wrpme-data": (
+        ("0", "All went well."),
+        ("1", "Something in the directory is not as it must be, or it can't be read."),
+        ("2", "The command line is wrong, or the directory is none of a node."),
+        ("130, 141", "It was ended by Ctrl-C, or by a reader that has gone."),
+    ),
 }
 _SIGNALS = (
     ("SIGTERM, SIGINT", "A planned stop: the hive is told first, then the node ends. A second one ends it at once."),
@@ -46,10 +59,15 @@ _FILES = {
 def page(program: Program) -> str:
     """The page of a program."""
     name = program.name
-    words = " [COMMAND [ARGUMENT...]]" if program.commands else ""
-    lines = [f'.\\" {HEAD}', f'.TH {name.upper()} 1 "" "wrpme {VERSION}" "wrpme"', ".nh", ".ad l", ".SH NAME"]
-    lines += [f"{name} \\- {_plain(SUMMARIES[name])}", ".SH SYNOPSIS", f".B {name}"]
-    lines += [_plain(f"{options.synopsis(program.syntax)}{words}"), ".SH DESCRIPTION"]
+    lines = [
+        f'.\\" {program.head}',
+        f'.TH {_plain(name.upper())} 1 "" "wrpme {VERSION}" "wrpme"',
+        ".nh",
+        ".ad l",
+        ".SH NAME",
+    ]
+    lines += [f"{_plain(name)} \\- {_plain(SUMMARIES[name])}", ".SH SYNOPSIS", f".B {_plain(name)}"]
+    lines += [_plain(f"{options.synopsis(program.syntax)} {program.words}".rstrip()), ".SH DESCRIPTION"]
     for paragraph in _ABOUT[name]:
         lines += [".PP", _plain(paragraph)]
     lines += [".SH OPTIONS", *_options(program.syntax)]
@@ -63,9 +81,12 @@ def page(program: Program) -> str:
     if name == "wrpmed":
         lines += [".SH SIGNALS", *_rows(_SIGNALS)]
     variables = [(one.environment, f"Serves for {one.written}.") for one in program.syntax.all if one.environment]
-    lines += [".SH ENVIRONMENT", *_rows(variables), ".SH FILES", *_rows(_FILES[name])]
-    other = "wrpmesh" if name == "wrpmed" else "wrpmed"
-    lines += [".SH EXIT STATUS", *_rows(_EXIT[name]), ".SH SEE ALSO", f".BR {other} (1)"]
+    if variables:
+        lines += [".SH ENVIRONMENT", *_rows(variables)]
+    if name in _FILES:
+        lines += [".SH FILES", *_rows(_FILES[name])]
+    others = [f".BR {_plain(other.name)} (1)" for other in PROGRAMS if other is not program]
+    lines += [".SH EXIT STATUS", *_rows(_EXIT[name]), ".SH SEE ALSO", *",\n".join(others).split("\n")]
     return "\n".join([*lines, ""])
 
 

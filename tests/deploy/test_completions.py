@@ -14,6 +14,7 @@ import pytest
 from tests import programs
 from tests.deploy.generated import COMPLETIONS, ROOT, generated
 from tests.deploy.shape import PROGRAMS
+from wrpme.daemon.data import main as data
 from wrpme.options import WRPMED
 from wrpme.shell.commands import COMMANDS
 
@@ -101,6 +102,8 @@ typed_words = pytest.mark.parametrize(
         ("wrpmed --root d\t --log-level=w\t", ["--root", "data/", "--log-level=warning"]),
         ("wrpmed --log-fo\t j\t", ["--log-format", "json"]),
         ("wrpmed d\t", ["d"]),
+        ("wrpme-data ch\t d\t", ["check", "data/"]),
+        ("wrpme-data dump d\t nigh\t", ["dump", "data/", "nightly backup.wrpme"]),
     ],
 )
 
@@ -118,7 +121,7 @@ def test_zsh(zsh: Shell, typed: str, words: list[str]) -> None:
 def listed(program: str, line: str) -> list[str]:
     """All that bash offers at the end of a line."""
     file = ROOT / COMPLETIONS / "bash" / program
-    script = '. "$1"; COMP_LINE=$2 COMP_POINT=${#2}; _$3 "$3"; printf "%s\\n" "${COMPREPLY[@]}"'
+    script = '. "$1"; COMP_LINE=$2 COMP_POINT=${#2}; _${3/-/_} "$3"; printf "%s\\n" "${COMPREPLY[@]}"'
     found = subprocess.run(["bash", "-c", script, "-", file, line, program], capture_output=True, text=True, check=True)
     assert not found.stderr
     return found.stdout.split()
@@ -126,6 +129,7 @@ def listed(program: str, line: str) -> list[str]:
 
 def test_bash_offers_all_commands_and_options() -> None:
     assert listed("wrpmesh", "wrpmesh ") == [spec.name for spec in COMMANDS]
+    assert listed("wrpme-data", "wrpme-data ") == list(data.COMMANDS)
     assert listed("wrpmed", "wrpmed --root x -") == [each for option in WRPMED.all for each in option.spellings]
 
 
@@ -140,6 +144,9 @@ def test_fish(directory: Path) -> None:
         "wrpmesh help cas_": ["cas_version"],
         "wrpmed --log-level w": ["warning"],
         "wrpmed --root d": ["data/"],
+        "wrpme-data ch": ["check"],
+        "wrpme-data check ": ["data/"],
+        "wrpme-data dump data/ nigh": ["nightly backup.wrpme"],
     }
     script = "; ".join(f"complete -C '{line}'; echo :end" for line in asked)
     environment = {"PATH": os.environ["PATH"], "HOME": str(directory / "data"), "TERM": "dumb"}

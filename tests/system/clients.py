@@ -1,8 +1,9 @@
 """The clients of the nemesis: a process that asks for entries until it is told to stop, and tells what it saw.
 
 ``python -m tests.system.clients SEED RESULT PAUSE_SECONDS ADDRESS...``. It is told ``stop`` and ``final`` by lines on
-its standard input: the first ends the load, the second makes it read everything once more and write RESULT, see
-:class:`Saw`.
+its standard input: the first ends the load, and writes the last backup to RESULT.backup; the second makes it read
+everything once more, also of the hive at the address that follows it, into which that backup was restored, and write
+RESULT, see :class:`Saw`.
 """
 
 from __future__ import annotations
@@ -292,8 +293,10 @@ async def main() -> None:
     await loop.run_in_executor(None, sys.stdin.readline)
     load.stopped.set()
     await asyncio.gather(*tasks)
+    result.with_suffix(".backup").write_bytes(load.backups.last)
     print("stopped", flush=True)
-    await loop.run_in_executor(None, sys.stdin.readline)
+    _, restored = (await loop.run_in_executor(None, sys.stdin.readline)).split()
+    await load.backups.judge_restored(restored)
     result.write_bytes(msgspec.msgpack.encode(await load.final()))
     print("done", flush=True)
 

@@ -2,7 +2,8 @@
 
 The daemons run in network namespaces, each with a small disk of its own. Faults come in bursts, drawn from the seed,
 while clients (:mod:`tests.system.clients`) ask for entries. Then everything is healed, the hive has to become stable,
-its copies have to agree, and what the clients saw is judged. Exit code 1 if anything was wrong. For root only.
+its copies have to agree, and what the clients saw is judged, and what a hive has into which their last backup was
+restored. Exit code 1 if anything was wrong. For root only.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -32,6 +33,8 @@ NODES, NODES_MAX = 5, 9
 HOSTS = [f"10.77.7.{number}" for number in range(1, NODES_MAX + 1)]
 HUB = "10.77.7.100"
 PORT = 5909
+RESTORED = "127.0.0.1:5909"
+"""In the hub: a hive of one node for the last backup."""
 DISK_MEGABYTES = 96
 YOUNG_SECONDS = 11.0
 """A hive suspects nobody in its first 10 s."""
@@ -63,6 +66,7 @@ class Nemesis:
         self.wrong: list[str] = []
         self.begun = monotonic()
         self._clients: subprocess.Popen[bytes] | None = None
+        self._restored: Forked | None = None
 
     def say(self, line: str) -> None:
         """To the terminal and to the story of the run."""
@@ -137,6 +141,9 @@ class Nemesis:
         for process in self.processes.values():
             process.kill()
             process.wait()
+        if self._restored is not None:
+            self._restored.kill()
+            self._restored.wait()
         if self._clients is not None and self._clients.poll() is None:
             self._clients.kill()
             self._clients.wait()
@@ -341,9 +348,11 @@ class Nemesis:
             self._burst()
             sleep(self.random.uniform(0.5, 6.0))
         self.say("everything is healed")
+        self.start_another()
         self.tell("stop")
+        self.restore(result.with_suffix(".backup"))
         self.until_stable()
-        self.tell("final")
+        self.tell(f"final {RESTORED}")
         self.verify()
         saw = msgspec.msgpack.decode(result.read_bytes(), type=Saw)
         self.judge(saw)
@@ -386,9 +395,25 @@ class Nemesis:
         if not self._clients.stdout.readline():
             raise AssertionError(f"the clients failed: {(self.directory / 'clients.err').read_text('utf-8')[-2000:]}")
 
-    def shell(self, *words: str) -> subprocess.CompletedProcess[bytes]:
-        """A command of the shell, from the hub."""
-        daemons = [word for node in self.nodes for word in ("--daemon", self.address(node))]
+    def start_another(self) -> None:
+        """A hive of its own, which is empty."""
+        own = ["-a", RESTORED, "-r", str(self.directory / "restored"), "-l", "restored.log"]
+        with open(self.directory / "restored.err", "ab") as errors:
+            self._restored = forked.wrpmed(own, errors, self.directory, environment(), self.net.file("hub"))
+
+    def restore(self, backup: Path) -> None:
+        """Into the other hive."""
+        if not backup.stat().st_size:
+            return  # the clients know of it
+        done = self.shell("hive_restore", str(backup), addresses=[RESTORED])
+        self.say(f"hive_restore: {done.stdout.decode().strip()}")
+        if done.returncode:
+            self.wrong.append(f"hive_restore: {done.stderr.decode().strip()}")
+
+    def shell(self, *words: str, addresses: Sequence[str] = ()) -> subprocess.CompletedProcess[bytes]:
+        """A command of the shell, from the hub; to these addresses, or to all nodes."""
+        addresses = addresses or [self.address(node) for node in self.nodes]
+        daemons = [word for address in addresses for word in ("--daemon", address)]
         told = ("--timeout", str(STABLE_SECONDS_MAX), *daemons, *words)
         return forked.wrpmesh(
             *told, directory=self.directory, values=environment(), network=self.net.file("hub"),
@@ -417,8 +442,8 @@ class Nemesis:
         self.say(f"verify: {done.stdout.decode().strip()}{done.stderr.decode().strip()}")
         if done.returncode:
             self.wrong.append(f"verify: {done.stderr.decode().strip()}")
-        for node in self.nodes:
-            for path in (self.directory / f"{node}.err", self.directory / f"{node}.log"):
+        for name in (*self.nodes, "restored"):
+            for path in (self.directory / f"{name}.err", self.directory / f"{name}.log"):
                 text = path.read_text("utf-8", "replace") if path.exists() else ""
                 if "Traceback" in text or "defect" in text:
                     self.wrong.append(f"{path.name} has a traceback")

@@ -29,7 +29,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from tests.system import redis_server
-from tests.system.daemons import PATIENCE_SECONDS, Daemons, stable_hive
+from tests.system.daemons import PATIENCE_SECONDS, Daemons, stable_hive, until
 from tests.system.redis_server import Command, RedisServer, Said
 from tests.system.raw import Wire
 from wrpme.protocol.messages import Content, Get, GetConfig, GetStatus
@@ -210,7 +210,7 @@ def named(monkeypatch: pytest.MonkeyPatch) -> Callable[[Daemons], None]:
     return name
 
 
-def set_and_get(key: str, ended: asyncio.Event) -> None:
+def set_and_get(key: str, begun: set[str], ended: asyncio.Event) -> None:
     """redis-py is left to itself: it connects anew, and says again what it has no answer to."""
     with redis.Redis(host="hive") as client:
         number = left = 0
@@ -219,15 +219,21 @@ def set_and_get(key: str, ended: asyncio.Event) -> None:
             number += 1
             assert client.set(key, number) and client.get(key) == b"%d" % number
             assert client.pipeline().incr(f"{key}/sum").get(key).execute() == [ANY, b"%d" % number]
+            begun.add(key)
 
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_a_planned_restart_is_not_noticed(hive: Daemons, named: Callable[[Daemons], None]) -> None:
     named(hive)
+    begun: set[str] = set()
     ended = asyncio.Event()
-    tasks = [asyncio.create_task(asyncio.to_thread(set_and_get, f"kept/{at}", ended)) for at in range(2)]
+    tasks = [asyncio.create_task(asyncio.to_thread(set_and_get, f"kept/{at}", begun, ended)) for at in range(2)]
+
+    async def all_have_begun() -> bool:
+        return len(begun) == len(tasks) or any(task.done() for task in tasks)  # what one has failed with is told below
+
     try:
-        await asyncio.sleep(0.1)
+        await until("both clients have written and read", all_have_begun)
         await asyncio.to_thread(hive.terminate, 0)
         hive.start(0)
         await hive.until_stable(3)
@@ -267,7 +273,7 @@ async def test_a_node_dies_while_pools_work(tmp_path: Path, named: Callable[[Dae
         all_: Any = redis.asyncio.Redis(host="hive", **once)
         async with one as client, all_ as any_client, asyncio.timeout(PATIENCE_SECONDS):
             tasks = [asyncio.create_task(work(any_client if number % 2 else client, number)) for number in range(20)]
-            tasks.append(asyncio.create_task(asyncio.to_thread(set_and_get, "kept", killed)))
+            tasks.append(asyncio.create_task(asyncio.to_thread(set_and_get, "kept", set(), killed)))
             try:
                 while min(acknowledged) < 20:
                     await asyncio.sleep(0.01)

@@ -131,7 +131,8 @@ class TextReader:
                 )
             yield from rows
         finally:
-            text.detach()
+            if not self._file.closed:  # else there is nothing to detach it from
+                text.detach()
 
     def _entry(self, fields: Mapping[str, Any]) -> SavedEntry:
         strange = [name for name in fields if name not in COLUMNS]

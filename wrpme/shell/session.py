@@ -257,7 +257,7 @@ class Shell:
         import asyncio
 
         from wrpme.shell.backups.restore import restored
-        from wrpme.shell.backups.save import STANDARD, backed_up, checked
+        from wrpme.shell.backups.save import STANDARD, backed_up, check_only
         from wrpme.shell.backups.text import exported
 
         if isinstance(command.source, str) and command.source:
@@ -279,7 +279,7 @@ class Shell:
             if command.name == "hive_export":
                 counts, text = await exported(self._client, file, command.csv, progress)
             elif command.check:
-                _, counts, text = await asyncio.to_thread(checked, file, told_elsewhere)
+                counts, text = await check_only(file, told_elsewhere)
             else:
                 counts, text = await backed_up(self._client, file, progress)
         finally:

@@ -123,7 +123,8 @@ class Machine:
             lives=lived.lives,
             address=self.address,
             peers=() if self._founder else peers,
-            replication=run.replication,
+            # What it was founded with may be another number by now, and who joins asks for none then.
+            replication=0 if run.replicator.is_used and not self._founder else run.replication,
             grace_seconds=run.grace_seconds,
             new_hive=run.random.randbytes(16) if self._founder else b"",
         )

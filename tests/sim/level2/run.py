@@ -12,6 +12,7 @@ from tests.sim.checks import assert_same
 from tests.sim.level2.loop import PROCESS, VirtualLoop
 from tests.sim.level2.machine import SKEW_SECONDS, Machine
 from tests.sim.level2.net import Net
+from tests.sim.level2.replicator import Replicator
 from tests.sim.linear import is_linearizable
 from tests.sim.rest import assert_at_rest
 from tests.system.callers import LIFE_SECONDS
@@ -65,6 +66,7 @@ class Run:
         self.load = Load(seed, [machine.address for machine in self.machines], self.loop.time, callers=3, doors=1)
         self.load.mortals.slack_seconds += 2 * SKEW_SECONDS + CLOCK_DIFFERENCE_SECONDS_MAX
         self.load.mortals.late_seconds = inf if self.clock_is_set else 0.0
+        self.replicator = Replicator(self)
         self._error: BaseException | None = None
 
     def _host_of(self, process: object) -> str:
@@ -128,6 +130,7 @@ class Run:
         await asyncio.sleep(self.random.choice((0.5, YOUNG_SECONDS)))
         await self._storm()
         self._heal()
+        await self.replicator.answered()
         await self._until_stable()
         self.load.stopped.set()
         await asyncio.gather(*tasks)
@@ -161,6 +164,8 @@ class Run:
         }  # fmt: skip
         if self.clock_is_set:
             kinds["wall"] = kinds.pop("stop")
+        if self.replicator.is_used:
+            kinds["copies"] = 3
         kind = random.choices(list(kinds), list(kinds.values()))[0]
         machine = random.choice(self.machines)
         away = random.choice((0.05, 1.0, 6.0)) * random.random()
@@ -191,6 +196,8 @@ class Run:
             machine = self.machines[-1]
             machine.wall_ahead = random.choice((0.01, 1.0)) * random.uniform(-WRONG_SECONDS, WRONG_SECONDS)
             self.say(machine, f"has a wall clock that is {machine.wall_ahead:+.3f} s ahead")
+        elif kind == "copies":
+            self.replicator.ask()
         elif kind in ("cut", "isolate") and len(self.machines) > 1:
             self._cut(kind, machine)
 
@@ -208,7 +215,7 @@ class Run:
     def _is_spare(self, machine: Machine) -> bool:
         """Whether all that it holds is held by another one as well, and it never had an empty disk before."""
         view = max(self.views.values(), key=lambda view: view.epoch, default=None)
-        spare = machine.wipeable and not self.wiped and view is not None
+        spare = machine.wipeable and not self.wiped and not self.replicator.may_shrink and view is not None
         if spare and view is not None and all(set(arc.holders) - {machine.identity} for arc in view.arcs):
             self.wiped = True
             return True
@@ -272,6 +279,7 @@ class Run:
             if node.view is not None:
                 known = self.views.setdefault(node.view.epoch, node.view)
                 assert known is node.view or known == node.view, f"two views of epoch {node.view.epoch}"
+                self.replicator.adopted(node.view)
             if not machine.life or not machine.life.hangs:
                 node.validate()
         for alias in list(self.load.histories)[-4:]:
@@ -285,6 +293,8 @@ class Run:
         assert view is not None
         of = {machine.identity: machine for machine in self.machines}
         for index, arc in enumerate(view.arcs):
+            wanted = min(view.replication, len(view.members))
+            assert len(arc.holders) == wanted, f"an arc has {len(arc.holders)} copies, not {wanted}"
             low, high = key_range(arc_start(view, index), arc.end)
             copies = [(of[holder], dict(of[holder].disk.seen.scan(low, high))) for holder in arc.holders]
             for machine, copy in copies[1:]:

@@ -32,6 +32,8 @@ COMMANDS = {
     "compact": "gives the space of what was removed back",
     "upgrade": "says whether this release reads DIR, and makes it so if it must",
 }
+TAKES = {name: ("DIR", "FILE") if name == "dump" else ("DIR",) for name in COMMANDS}
+"""The words that follow each of them."""
 PART_BYTES = MIB
 
 
@@ -100,9 +102,8 @@ def _command(words: Sequence[str]) -> int:
         what = f"there is no command {words[0]!r}" if words else "a command is missing"
         raise UsageError(f"{what}; it is one of {known}, and wrpme-data --help tells of them")
     name, *rest = words
-    wanted = 2 if name == "dump" else 1
-    if len(rest) != wanted:
-        raise UsageError(f"it is written: wrpme-data {name} DIR{' FILE' if wanted == 2 else ''}")
+    if len(rest) != len(TAKES[name]):
+        raise UsageError(f"it is written: wrpme-data {' '.join((name, *TAKES[name]))}")
     commands: dict[str, Callable[[str], int]] = {
         "check": _check, "stats": _stats, "repair": _repair, "compact": _compact, "upgrade": _upgrade,
     }  # fmt: skip

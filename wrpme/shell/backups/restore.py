@@ -16,7 +16,7 @@ from wrpme import errors
 from wrpme.backup.frames import SavedEntry
 from wrpme.client.client import Client
 from wrpme.protocol.quoting import named
-from wrpme.shell.backups.save import checked
+from wrpme.shell.backups.save import checked, reading
 from wrpme.shell.backups.text import checked_text
 from wrpme.shell.commands import Command
 from wrpme.shell.format import entries_text, span_text
@@ -190,11 +190,11 @@ class Restore:
         return f"{text}, {self._done / seconds:,.0f} a second, {span_text(left)} left"
 
 
-async def _unwrapped(work: Awaitable[None]) -> errors.WrpmeError | None:
-    """Returns the failure of a worker: the others end what they are at."""
+async def _unwrapped(work: Awaitable[None]) -> errors.WrpmeError | OSError | None:
+    """Returns the failure of a worker, of the hive or of the file: the others end what they are at."""
     try:
         await work
-    except errors.WrpmeError as error:
+    except (errors.WrpmeError, OSError) as error:
         return error
     return None
 
@@ -210,14 +210,15 @@ async def restored(
             to become of them; or it does not do what is asked of it.
     """
     source: Source
-    if command.name == "hive_restore":
-        source, counts, _ = await asyncio.to_thread(checked, command.file, checking)
-    else:
-        source, counts = await asyncio.to_thread(checked_text, command.file, checking)
-    if not (command.replace or command.keep) and (there := await client.count()):
-        raise errors.UsageError(
-            f"the hive has {entries_text(there)} already; nothing was written: with --keep they stay as they are where "
-            "the file has the same alias, with --replace they become as in the file"
-        )
-    restore = Restore(client, source, counts.entries, command.keep, progress, command.name, command.prefix)
-    return await restore.run()
+    async with reading(command.file) as file:
+        if command.name == "hive_restore":
+            source, counts, _ = await asyncio.to_thread(checked, file, command.file, checking)
+        else:
+            source, counts = await asyncio.to_thread(checked_text, file, command.file, checking)
+        if not (command.replace or command.keep) and (there := await client.count()):
+            raise errors.UsageError(
+                f"the hive has {entries_text(there)} already; nothing was written: with --keep they stay as they are "
+                "where the file has the same alias, with --replace they become as in the file"
+            )
+        restore = Restore(client, source, counts.entries, command.keep, progress, command.name, command.prefix)
+        return await restore.run()

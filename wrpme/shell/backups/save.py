@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from time import monotonic, time
 from typing import BinaryIO
@@ -151,32 +151,47 @@ def progress_text(told: BackupProgress, seconds: float) -> str:
     return f"{text}, {told.entries / seconds:,.0f} a second, {span_text(left)} left"
 
 
-def checked(path: str, progress: Callable[[str], None]) -> tuple[Reader, Counts, str]:
+def checked(file: BinaryIO, path: str, progress: Callable[[str], None]) -> tuple[Reader, Counts, str]:
     """Looks at all of a backup file; returns what reads it, what it has, and a line about it.
 
     Raises:
         BackupError: It is no whole backup.
     """
-    file = opened(path)
-    try:
-        size = file.seek(0, os.SEEK_END)
-        name = name_of(path)
-
-        def told(read: int) -> None:
-            progress(f"checked {size_text(read)} of {size_text(size)}")
-
-        reader = Reader(file, name, told)
-        counts = reader.check()
-    except OSError as error:
-        file.close()
-        raise unreadable(path, error) from None
-    except BaseException:
-        file.close()
-        raise
+    size = file.seek(0, os.SEEK_END)
+    name = name_of(path)
+    reader = Reader(file, name, lambda read: progress(f"checked {size_text(read)} of {size_text(size)}"))
+    counts = reader.check()
     header = reader.header
     when = datetime.fromtimestamp(header.began_milliseconds / 1000, UTC).isoformat(sep=" ", timespec="seconds")
     whole = f"{name} is whole: {counts_text(counts)} of hive {header.hive.hex()[:8]}"
     return reader, counts, f"{whole}, as of {when}, written by wrpme {header.release}"
+
+
+async def check_only(path: str, progress: Callable[[str], None]) -> tuple[Counts, str]:
+    """Looks at all of a backup file; returns what it has, and a line about it. ``progress`` is called in another
+    thread.
+
+    Raises:
+        BackupError: It is no whole backup, or can't be read.
+    """
+    async with reading(path) as file:
+        _, counts, text = await asyncio.to_thread(checked, file, path, progress)
+    return counts, text
+
+
+@asynccontextmanager
+async def reading(path: str) -> AsyncIterator[BinaryIO]:
+    """Gives a file that can be read twice, and closes it, also under a thread that is still at it.
+
+    Raises:
+        BackupError: It can't be read.
+    """
+    try:
+        with await asyncio.to_thread(_opened, path) as file:
+            yield file
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise errors.BackupError(f"{name_of(path)} can't be read ({reason}); give another file") from None
 
 
 def name_of(path: str) -> str:
@@ -184,25 +199,19 @@ def name_of(path: str) -> str:
     return "standard input" if path == STANDARD else path
 
 
-def opened(path: str) -> BinaryIO:
-    """Returns a file that can be read twice; standard input is copied into one first."""
+def _opened(path: str) -> BinaryIO:
+    """Returns the file; standard input is copied into one first."""
     import shutil
     import tempfile
 
+    if path != STANDARD:
+        return open(path, "rb")
+    if os.isatty(0):
+        raise errors.UsageError("it is not typed: lead a file into standard input, or give its name")
+    spool = tempfile.TemporaryFile()  # noqa: SIM115 - whoever reads it closes it
     try:
-        if path != STANDARD:
-            return open(path, "rb")
-        if os.isatty(0):
-            raise errors.UsageError("it is not typed: lead a file into standard input, or give its name")
-        spool = tempfile.TemporaryFile()  # noqa: SIM115 - whoever reads it closes it
         shutil.copyfileobj(sys.stdin.buffer, spool)
-    except OSError as error:
-        raise unreadable(path, error) from None
+    except BaseException:
+        spool.close()
+        raise
     return spool
-
-
-def unreadable(path: str, error: OSError) -> errors.BackupError:
-    """Returns why a file can't be read."""
-    return errors.BackupError(
-        f"{name_of(path)} can't be read ({(error.strerror or str(error)).lower()}); give another file"
-    )

@@ -7,6 +7,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from time import monotonic
+from typing import BinaryIO
 
 from wrpme import errors
 from wrpme.backup.frames import Counts, Header
@@ -14,7 +15,7 @@ from wrpme.backup.reader import Reader
 from wrpme.backup.text import TextReader, csv_lines, json_lines
 from wrpme.backup.writer import Writer
 from wrpme.client.client import Client
-from wrpme.shell.backups.save import Output, Sections, counts_text, name_of, opened, progress_text, unreadable
+from wrpme.shell.backups.save import Output, Sections, counts_text, name_of, progress_text
 from wrpme.version import VERSION
 
 
@@ -52,22 +53,14 @@ async def exported(client: Client, path: str, as_csv: bool, progress: Callable[[
     return counts, f"{counts_text(counts)} written to {output.name} as {'CSV' if as_csv else 'lines of JSON'}"
 
 
-def checked_text(path: str, progress: Callable[[str], None]) -> tuple[TextReader, Counts]:
+def checked_text(file: BinaryIO, path: str, progress: Callable[[str], None]) -> tuple[TextReader, Counts]:
     """Looks at all of a text of entries; returns what reads it, and what it has.
 
     Raises:
-        BackupError: A line is none of an entry, or it can't be read.
+        BackupError: A line is none of an entry.
     """
-    file = opened(path)
-    try:
-        size = file.seek(0, os.SEEK_END)
-        reader = TextReader(
-            file, name_of(path), lambda read: progress(f"checked {100 * read // max(1, size)} % of the lines")
-        )
-        return reader, reader.check()
-    except OSError as error:
-        file.close()
-        raise unreadable(path, error) from None
-    except BaseException:
-        file.close()
-        raise
+    size = file.seek(0, os.SEEK_END)
+    reader = TextReader(
+        file, name_of(path), lambda read: progress(f"checked {100 * read // max(1, size)} % of the lines")
+    )
+    return reader, reader.check()
