@@ -46,8 +46,9 @@ def test_the_example_shows_every_key_and_each_parses() -> None:
     assert found.hosts[1] == Host(
         "192.168.1.2", "root", 22, "admin@gateway:22", "pin", (PRINT,), "/var/lib/wrpme", "/usr/bin/python3",
         (Node("192.168.1.2:5909", arguments=(
-            "--replication", "2", "--grace", "60", "--no-sync", "--transient", "--log-level", "info",
-            "--sessions", "10000", "--redis-strict",
+            "--replication", "2", "--grace", "60", "--slow-threshold", "0.1", "--bytes-max", "21474836480",
+            "--memory-max", "2147483648", "--no-sync", "--transient", "--log-level", "info", "--sessions", "10000",
+            "--redis-strict",
         )),),
     )  # fmt: skip
     assert found.hosts[2].nodes[0].arguments[3] == "300"
@@ -123,7 +124,8 @@ WRONG = [
     ('[defaults]\nusers = "x"\n' + A, 'line 2: there is no key "users" in [defaults]; did you mean user?'),
     ("[options]\nlog_level = 1\n" + A, 'line 2: there is no key "log_level" in [options]; did you mean log-level?'),
     ("[options]\nnosync = true\n" + A, "did you mean no-sync?"),
-    ("[options]\nzzz = 1\n" + A, "its keys are replication, grace, no-sync, transient, log-level, sessions"),
+    ("[options]\nzzz = 1\n" + A, "its keys are replication, grace, slow-threshold, bytes-max, memory-max, no-sync, "
+     "transient, log-level, sessions"),
     ("[defaults]\ngrace = 1\n" + A, 'line 2: there is no key "grace" in [defaults]; it belongs in [options]'),
     (f'[defaults]\nhost_key = "{PRINT}"\n' + A, 'no key "host_key" in [defaults]; it belongs in [[node]]'),
     ('[options]\nuser = "x"\n' + A, 'no key "user" in [options]; it belongs in [defaults] or [[node]]'),
