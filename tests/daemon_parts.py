@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import select
 import socket
+import ssl
 import time
 import traceback
 from collections.abc import AsyncIterator, Callable
@@ -23,6 +24,7 @@ from wrpme.daemon.log import Log
 from wrpme.daemon.net.gate import Gate
 from wrpme.daemon.net.listen import listen
 from wrpme.daemon.runner import Runner
+from wrpme.daemon.security.tls import Tls
 from wrpme.daemon.storage.store import MemoryStore
 from wrpme.daemon.storage.writer import DirectDisk, Disk
 from wrpme.protocol.address import Address
@@ -151,8 +153,14 @@ class Daemon:
     """A runner with a scripted node, listening at a free port of loopback."""
 
     def __init__(
-        self, clients_max: int = 100, disk: Disk | None = None, sync: bool = True, sessions_max: int = 1000
+        self,
+        clients_max: int = 100,
+        disk: Disk | None = None,
+        sync: bool = True,
+        sessions_max: int = 1000,
+        tls: Tls | None = None,
     ) -> None:
+        self.tls = tls
         self.now: float | None = None
         self.wall_seconds = 1_000_000.0
         self.log = KeptLog()
@@ -168,6 +176,7 @@ class Daemon:
             clients_max=clients_max,
             sessions_max=sessions_max,
             sync=sync,
+            tls=tls,
         )
         self._gate: Gate | None = None
         self._listening: list[socket.socket] = []
@@ -184,7 +193,7 @@ class Daemon:
         self._listening = listen(Address("127.0.0.1", port))
         self.port = self._listening[0].getsockname()[1]
         server = self.runner.server
-        self._gate = Gate(self._listening, server.accept, server.places, self.log.say)
+        self._gate = Gate(self._listening, server.accept, server.places, self.log.say, self.log.say, self.tls)
         self._gate.open()
 
     async def stop_listening(self) -> None:
@@ -205,8 +214,9 @@ async def daemon(
     sync: bool = True,
     listening: bool = True,
     sessions_max: int = 1000,
+    tls: Tls | None = None,
 ) -> AsyncIterator[Daemon]:
-    made = Daemon(clients_max, disk, sync, sessions_max)
+    made = Daemon(clients_max, disk, sync, sessions_max, tls)
     if listening:
         await made.listen()
     made.runner.start()
@@ -221,13 +231,14 @@ async def daemon(
 class Raw:
     """A connection on which anything can be said."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, tls: ssl.SSLContext | None = None) -> None:
         self._port = port
+        self._tls = tls
         self._decoder: Decoder[Reply | Envelope] = Decoder(Union[Reply, Envelope])
         self._replies: list[Reply | Envelope] = []
 
     async def __aenter__(self) -> Self:
-        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self._port)
+        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self._port, ssl=self._tls)
         return self
 
     async def __aexit__(

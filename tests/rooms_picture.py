@@ -61,7 +61,8 @@ ROOMS = (
         "#fbe4bd",
     ),
     Room(680, 132, 280, 74, "storage/", ("writer, leveldb, recordlog", "identity, rejoin, quarantine"), "#fbe4bd"),
-    Room(680, 216, 280, 56, "data/", ("wrpme-data: main, checks, copies",), "#fbe4bd"),
+    Room(680, 216, 180, 56, "data/", ("wrpme-data: main, checks",), "#fbe4bd"),
+    Room(870, 216, 90, 56, "security/", ("tls",), "#fbe4bd"),
     Room(360, 312, 620, 244, "core", ("one node, no I/O: inputs and the time in, effects out",), "#e6eaf8"),
     Room(
         380, 374, 186, 110, "",

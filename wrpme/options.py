@@ -42,6 +42,7 @@ from wrpme.files.toml_text import number_text, shown
 
 LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
+TLS_MODES = ("off", "allow", "prefer", "require")
 NAMED_MAX = 4
 """So many options a sentence lists; of more it names the help."""
 LIKENESS = 0.6
@@ -300,6 +301,15 @@ WRPMED = Syntax(
                     default="text",
                     is_live=True,
                 ),
+                Option(
+                    "tls-mode",
+                    "whether connections may, or must, be by TLS",
+                    kinds.one_of("MODE", TLS_MODES),
+                    default="off",
+                ),
+                Option("tls-cert", "the node's certificate, read again on SIGHUP", FILE, is_live=True),
+                Option("tls-key", "the key of that certificate", FILE, is_live=True),
+                Option("tls-ca", "the certificates of the CAs that nodes have theirs from", FILE, is_live=True),
             ),
         ),
         *TUNING.values(),

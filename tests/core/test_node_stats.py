@@ -30,7 +30,7 @@ FIELDS = {
     "branch": int, "joining": int, "troubles": list, "disk_seconds": float, "disk_seconds_max": float,
     "disk_waits_seconds": float, "late_seconds": float,
     "memory_bytes": int, "disk_bytes": int, "disk_free_bytes": int, "lease_seconds": type(None), "neighbours": list,
-    "clocks": list,
+    "clocks": list, "certificate_seconds": type(None),
 }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.daemon_parts import PATIENCE_SECONDS
 from wrpme.daemon.limits import ACCEPTS_PER_TURN_MAX
-from wrpme.daemon.net.gate import Gate
+from wrpme.daemon.net.gate import Gate, Places
 
 pytestmark = pytest.mark.asyncio
 
@@ -50,10 +50,14 @@ class Short:
 
 
 async def with_gate(
-    listening: Short, scenario: Callable[[Gate], object], places: Callable[[int], int] = lambda entering: 1000
+    listening: Short, scenario: Callable[[Gate], object], places: Places = lambda entering, displace: 1000
 ) -> list[str]:
     said: list[str] = []
-    gate = Gate([listening], Greeter, places, lambda level, line: said.append(f"{level} {line}"))  # type: ignore[list-item]
+
+    def say(level: str, line: str) -> None:
+        said.append(f"{level} {line}")
+
+    gate = Gate([listening], Greeter, places, say, say)  # type: ignore[list-item]
     gate.open()
     try:
         await scenario(gate)  # type: ignore[misc]
@@ -107,7 +111,7 @@ async def test_where_there_is_no_place_who_wants_in_waits() -> None:
     async def asks(gate: Gate) -> None:
         assert await greeting(listening.address) == b"hello\n"
 
-    assert await with_gate(listening, asks, lambda entering: answers.pop(0) if answers else 0) == []
+    assert await with_gate(listening, asks, lambda entering, displace: answers.pop(0) if answers else 0) == []
     assert (answers, listening.taken) == ([], [0])
 
 

@@ -322,6 +322,10 @@ class ProcessStats(Struct, frozen=True):
     table_bytes: int = 0
     log_bytes: int = 0
     """Of the files of the data directory: those of LevelDB's tables, and those of its logs."""
+    certificate_seconds: float | None = None
+    """For how long the certificate of the node is valid; None without TLS."""
+    troubles: tuple[str, ...] = ()
+    """What an operator should look at."""
 
 
 class Memory(Struct, frozen=True):

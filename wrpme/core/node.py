@@ -616,10 +616,11 @@ class Node:
 
     def status(self) -> NodeStats:
         """Figures of this node; see :mod:`wrpme.core.stats.node_stats`."""
-        told = stats(self.context, self.table, self.voter, self.lifecycle, self.router, self.context.process.stats())
+        process = self.context.process.stats()
+        told = stats(self.context, self.table, self.voter, self.lifecycle, self.router, process)
         joining = len(self.voter.joining() | self.whereabouts.joining())
         room = self.context.room.trouble(self.settings.address, self.context.now)
-        troubles = (*self.whereabouts.troubles, *self.own_disk.troubles, *([room] if room else []))
+        troubles = (*self.whereabouts.troubles, *self.own_disk.troubles, *([room] if room else []), *process.troubles)
         return msgspec.structs.replace(told, troubles=troubles, joining=joining, clocks=self._clocks.apart)
 
     def stats(self, now: float) -> str:

@@ -10,8 +10,10 @@ from typing import Any
 import msgspec
 
 from wrpme import options
+from wrpme.daemon.security.tls import OFF
 from wrpme.files import option_values
 from wrpme.files import file_text, option_files
+from wrpme.files.certificates import TlsFiles
 from wrpme.errors import UsageError
 from wrpme.options import WRPMED, Given
 from wrpme.protocol.address import Address
@@ -51,6 +53,8 @@ class Config(msgspec.Struct, frozen=True):
     transient: bool
     sessions: int
     redis_strict: bool
+    tls_mode: str
+    tls_files: TlsFiles
     given: Given = Given(WRPMED, {}, ())
     """The options that all of this was made of."""
     strays: tuple[str, ...] = ()
@@ -65,6 +69,9 @@ class Config(msgspec.Struct, frozen=True):
             "peer": [str(peer) for peer in self.peers],
             "root": self.root,
             "log-file": self.log_file,
+            "tls-cert": self.tls_files.certificate,
+            "tls-key": self.tls_files.key,
+            "tls-ca": self.tls_files.ca,
             "replication": self.replication or None,
         }
         return {name: (_utf8(value), _utf8(self.given.origin(name))) for name, value in found.items()}
@@ -111,6 +118,7 @@ class Config(msgspec.Struct, frozen=True):
             slow_seconds=fresh.slow_seconds,
             bytes_max=fresh.bytes_max,
             sessions=fresh.sessions,
+            tls_files=fresh.tls_files,
             given=given,
         )
 
@@ -213,5 +221,17 @@ def _checked(given: Given) -> Config:
         transient=given["transient"],
         sessions=given["sessions"],
         redis_strict=given["redis-strict"],
+        tls_mode=given["tls-mode"],
+        tls_files=_tls_files(given),
         given=given,
     )
+
+
+def _tls_files(given: Given) -> TlsFiles:
+    named = {name: given[name] or "" for name in ("tls-ca", "tls-cert", "tls-key")}
+    lacking = [f"--{name}" for name, path in named.items() if not path]
+    if given["tls-mode"] != OFF and lacking:
+        raise UsageError(
+            f"--tls-mode {given['tls-mode']} needs a certificate of the hive's CA: name {' and '.join(lacking)} too"
+        )
+    return TlsFiles(*(os.path.abspath(path) if path else "" for path in named.values()))

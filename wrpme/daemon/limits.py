@@ -39,6 +39,16 @@ ACCEPTS_PER_TURN_MAX = 64
 """One turn of the loop lets so many connections in."""
 ACCEPT_RETRY_SECONDS = 0.5
 """Where the system has no file for a connection, the node accepts none for so long."""
+ENTERING_MAX = 1024
+"""Of connections that may yet speak TLS, so many have said nothing or have not finished their handshake; for a further
+one that which waits longest is closed."""
+FIRST_BYTE_SECONDS_MAX = 5.0
+"""What has said nothing for so long where both TLS and plain connections are taken counts as plain; where only TLS is
+taken, it is closed."""
+HANDSHAKE_SECONDS_MAX = 5.0
+"""A handshake of TLS takes so long at most,"""
+FAREWELL_SECONDS_MAX = 2.0
+"""and so long its end, in which each side says that nothing follows."""
 
 # --- links to other nodes --------------------------------------------------------------------------------------------
 VIEWS_ENCODED_MAX = 64

@@ -41,6 +41,7 @@ from wrpme.daemon.net.redis.figures import Figures
 from wrpme.daemon.net.redis.session import RedisSession
 from wrpme.daemon.net.server import Server
 from wrpme.daemon.net.watchers import Watched, Watchers
+from wrpme.daemon.security.tls import Tls
 from wrpme.daemon.storage.writer import Disk, is_expected
 from wrpme.daemon.systemd import Outlook
 from wrpme.daemon.work import Work
@@ -84,9 +85,9 @@ class Runner:
     ``clock`` gives seconds that only grow, also while the machine sleeps; ``wall`` gives seconds since 1970. With
     ``sync`` off the disk is waited for only where the node insists. ``adopted`` is called after each new view.
     ``process`` is what the node reads of the process, and is kept up to date here. ``disrupted`` see
-    :class:`wrpme.daemon.clock.Clock`, which all here read the time from. ``outlook`` tells whether the node serves.
-    ``finished`` gets the effect that ends it all; ``trouble`` is then the failure of the disk that ended it, where it
-    is one that the process can do something about.
+    :class:`wrpme.daemon.clock.Clock`, which all here read the time from. ``outlook`` tells whether the node serves;
+    ``tls`` secures connections, where they are. ``finished`` gets the effect that ends it all; ``trouble`` is then the
+    failure of the disk that ended it, where it is one that the process can do something about.
     """
 
     def __init__(
@@ -105,6 +106,7 @@ class Runner:
         disrupted: Callable[[], bytes] | None = None,
         redis_options: Options = NO_OPTIONS,
         outlook: Outlook = lambda: (True, "this node serves"),
+        tls: Tls | None = None,
     ) -> None:
         self._jumped: float | None = None
         self._wires: dict[int, Wire] = {}
@@ -118,8 +120,10 @@ class Runner:
         self._channels = Channels(self)
         commands, self._lag = Figures(), Latency()
         redis = partial(RedisSession, channels=self._channels, figures=commands, options=redis_options)
-        self.server = Server(self, numbers, clients_max, sessions_max, redis, lambda session: self._door.admit(session))
-        self.links = Links(self, numbers)
+        self.server = Server(
+            self, numbers, clients_max, sessions_max, redis, lambda session: self._door.admit(session), tls
+        )
+        self.links = Links(self, numbers, tls)
         source = Source(
             clock=self.clock,
             outlook=outlook,
@@ -153,6 +157,8 @@ class Runner:
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = inf
         self._stop_asked = False
+        self._tls = tls
+        self._tls_troubles: tuple[str, ...] = ()
 
     # --- from the outside ----------------------------------------------------------------------------------------
 
@@ -420,6 +426,10 @@ class Runner:
         self._set_wall_offset(now)
         self.server.tick(now)
         self.links.tick(now)
+        if self._tls is not None and self._tls.troubles != self._tls_troubles:  # it tells the days that are left
+            self._tls_troubles = self._tls.troubles
+            for trouble in self._tls_troubles:
+                self.say("warning", trouble)
         if now >= self._alarm_at:  # the machine slept, and the loop's clock did not count that
             self._alarm_at = -inf
             self._set_alarm()

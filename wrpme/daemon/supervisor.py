@@ -19,10 +19,11 @@ from functools import partial
 from typing import Any, TypeVar, Union
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from wrpme import options
 from wrpme.files import option_values
-from wrpme.core.io import Exit, Memory, Process, Settings, SettingsChanged
+from wrpme.core.io import Exit, Memory, Process, ProcessStats, Settings, SettingsChanged
 from wrpme.core.layout import VIEW_KEY
 from wrpme.core.node import Node
 from wrpme.core.stats.slot_counts import SlotCounts, counts_of
@@ -37,6 +38,7 @@ from wrpme.daemon.net.listen import room
 from wrpme.daemon.net.redis.client import Options
 from wrpme.daemon.resources import Machine
 from wrpme.daemon.runner import NodeLike, Runner
+from wrpme.daemon.security.tls import OFF, Tls
 from wrpme.daemon.storage import identity, leveldb, quarantine, rejoin
 from wrpme.daemon.storage.identity import Identity
 from wrpme.daemon.storage.leveldb import LevelStore
@@ -72,7 +74,11 @@ class Opened(Struct, frozen=True):
 
 class Supervisor:
     """Runs the nodes of one process, and tells the service manager how they are. ``reread`` makes the configuration
-    anew, from a file that may have changed."""
+    anew, from a file that may have changed.
+
+    Raises:
+        UsageError: the files for TLS can't be used.
+    """
 
     def __init__(
         self,
@@ -88,6 +94,7 @@ class Supervisor:
         self._hung_up = asyncio.Event()
         self._sockets = sockets
         self._log = log
+        self._tls = _tls(config)
         self._clock = _clock()
         self._room = room(config.sessions)
         self._disrupted = hypervisor.disruptions()
@@ -148,20 +155,36 @@ class Supervisor:
     def _hang_up(self) -> None:
         """Handles SIGHUP."""
         self._log.reopen()
-        if self._config.given["config"]:
+        if self._config.given["config"] or self._tls is not None:
             self._hung_up.set()
 
     async def _reread_when_asked(self) -> None:
-        """Takes the configuration anew after each SIGHUP; several that come meanwhile count as one."""
+        """Takes the configuration and the certificates anew after each SIGHUP; several that come meanwhile count as
+        one."""
         while True:
             await self._hung_up.wait()
             self._hung_up.clear()
             try:
-                self._take(await self._in_thread(self._reread))
+                if self._config.given["config"]:
+                    self._take(await self._in_thread(self._reread))
             except UsageError as error:
                 self._log.say("error", f"the configuration stays as it is: {error.sentence}")
             except Exception as error:
                 self._log.defect(error)
+            if self._tls is not None:
+                await self._reread_certificates(self._tls)
+
+    async def _reread_certificates(self, tls: Tls) -> None:
+        files = self._config.tls_files
+        try:
+            await self._in_thread(lambda: tls.reload(files))
+        except UsageError as error:
+            self._log.say("error", f"the certificate stays the one that it was: {error.sentence}")
+        except Exception as error:
+            self._log.defect(error)
+        else:
+            left = f"{tls.seconds_left / 86_400:.1f} d"
+            self._log.say("info", f"the certificate {files.certificate} was read again: it is valid for {left}")
 
     def _take(self, fresh: Config) -> None:
         """Applies what may change while a node runs, and says what has to wait."""
@@ -303,7 +326,7 @@ class Supervisor:
     ) -> tuple[Exit, bool, Lack | DamagedError | None]:
         store = opened.store
         try:
-            process = Process(self._machine.stats, self._memory)
+            process = Process(self._measure, self._memory)
             node = Node(self._settings(opened), store, self._clock(), opened.slot_counts, process)
         except (DiskFullError, ShortageError, DamagedError) as error:
             return Exit(1, error.sentence), True, error
@@ -320,6 +343,12 @@ class Supervisor:
         end = await runner.finished
         at_rest = await self._dismiss(runner, gate)
         return end, at_rest, runner.trouble
+
+    def _measure(self) -> ProcessStats:
+        stats, tls = self._machine.stats(), self._tls
+        if tls is None:
+            return stats
+        return replace(stats, certificate_seconds=round(tls.seconds_left), troubles=tls.troubles)
 
     def _settings(self, opened: Opened) -> Settings:
         config = self._config
@@ -361,6 +390,7 @@ class Supervisor:
                 port=self._config.address.port,
             ),
             outlook=outlook,
+            tls=self._tls,
         )
 
     def _admit(self, runner: Runner, outlook: Outlook) -> Gate:
@@ -369,7 +399,12 @@ class Supervisor:
         loop.set_exception_handler(lambda _, context: self._on_loop_trouble(runner, context))
         self._runner = runner
         runner.start()
-        gate = Gate(self._sockets, runner.server.accept, runner.server.places, self._log.say)
+        server = runner.server
+
+        def often(level: str, line: str) -> None:
+            server.throttle.say(runner.clock(), level, line)
+
+        gate = Gate(self._sockets, server.accept, server.places, self._log.say, often, self._tls)
         gate.open()
         self._manager.follow(outlook)
         return gate
@@ -405,7 +440,7 @@ class Supervisor:
         def outlook() -> tuple[bool, str]:
             return False, sentence
 
-        runner = self._make_runner(node, Process(self._machine.stats, self._memory), disk, lambda: None, outlook)
+        runner = self._make_runner(node, Process(self._measure, self._memory), disk, lambda: None, outlook)
         opening = asyncio.ensure_future(self._open_when_it_can_be())
         gate = self._admit(runner, outlook)
         try:
@@ -458,6 +493,10 @@ class Supervisor:
         kept = quarantine.isolate(self._config.root, quarantine.FORMER, RejoinInfo(info.hive, end.rejoin))
         line = f"{told}; its data was set aside as {kept}, and it joins the hive as another node at {where}"
         self._log.say("warning", line)
+
+
+def _tls(config: Config) -> Tls | None:
+    return Tls(config.tls_mode, config.tls_files, config.advertise) if config.tls_mode != OFF else None
 
 
 def _hive(info: RejoinInfo) -> str:

@@ -106,6 +106,8 @@ class NodeStats(Struct, frozen=True):
     """What that may be at most; 0: no limit."""
     slow_requests: int = 0
     """Those that took longer than the threshold."""
+    certificate_seconds: float | None = None
+    """For how long its certificate is valid, below 0 once that has expired; None without TLS."""
     slow_last: str = ""
     """The last one of them, and where its time went."""
     neighbours: tuple[Neighbour, ...] = ()

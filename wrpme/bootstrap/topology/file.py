@@ -34,6 +34,10 @@ ELSEWHERE = {
         ("root", "log-file", "log-console", "log_file", "log_console", "log", "r", "l", "o"),
         "data and log of a node live in the directory of its host, which the key directory names",
     ),
+    **dict.fromkeys(
+        ("tls-mode", "tls-cert", "tls-key", "tls-ca"),
+        "wrpmesh does not bring certificates to machines yet: give them to the nodes by WRPME_TLS_MODE and so on",
+    ),
     **dict.fromkeys(("peer", "peers"), "the nodes of the file are told of each other"),
 }
 """Options of wrpmed that have no place in the file, and why."""

@@ -95,6 +95,7 @@ def stats(
         sessions=process.sessions,
         redis_sessions=process.redis_sessions,
         memory_bytes=process.memory_bytes,
+        certificate_seconds=process.certificate_seconds,
         disk_bytes=process.disk_bytes,
         disk_free_bytes=process.disk_free_bytes,
         disk_seconds=round(disk_mean, 4),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import ssl
 from collections.abc import Sequence
 from math import inf
 from typing import Protocol, cast
@@ -14,6 +15,7 @@ from wrpme.daemon.limits import (
     KEEPALIVE_SECONDS, SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX, UNACKNOWLEDGED_SECONDS_MAX, WIRE_WRITE_BYTES,
 )  # fmt: skip
 from wrpme.daemon.net.outbox import Frame, Large, Outbox
+from wrpme.daemon.security.tls import failed_handshake
 from wrpme.daemon.work import Work
 from wrpme.errors import WrpmeError
 from wrpme.limits import CONNECT_SECONDS_MAX, TURN_BYTES
@@ -351,6 +353,8 @@ def reason_of(error: BaseException | None) -> str:
         return f"no answer within {CONNECT_SECONDS_MAX:g} s"
     if isinstance(error, socket.gaierror):
         return "the name can't be resolved"
+    if isinstance(error, ssl.SSLError):
+        return failed_handshake(error)
     if isinstance(error, OSError) and error.errno is not None:
         plain = {
             errno.ECONNREFUSED: "connection refused",

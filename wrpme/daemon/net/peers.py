@@ -17,13 +17,14 @@ from typing import Protocol, Union
 
 from wrpme.core.io import HANGING, LinkDown, LinkUp, Send, SendToAll
 from wrpme.daemon.limits import (
-    LINK_IDLE_SECONDS, LINK_PUBLISHED_BYTES_MAX, WIRE_WRITE_BYTES,
+    FAREWELL_SECONDS_MAX, LINK_IDLE_SECONDS, LINK_PUBLISHED_BYTES_MAX, WIRE_WRITE_BYTES,
 )  # fmt: skip
 from wrpme.daemon.log import Throttle
 from wrpme.daemon.net.connection import Host, Message, Wire, reason_of, watch_closely
 from wrpme.daemon.net.names import Names
 from wrpme.daemon.net.outbox import Frame, Large
 from wrpme.daemon.net.view_frames import ViewFrames
+from wrpme.daemon.security.tls import REFUSED, Tls, failed_handshake
 from wrpme.errors import UsageError, WrpmeError
 from wrpme.limits import (
     CONNECT_SECONDS_MAX, LARGE_BYTES, LINK_RETRY_SECONDS_MAX, LINK_RETRY_SECONDS_MIN, LOOKUP_SECONDS_MAX,
@@ -50,8 +51,9 @@ class LinkHost(Host, Protocol):
 class Links:
     """All links of a node."""
 
-    def __init__(self, host: LinkHost, numbers: Iterable[int]) -> None:
+    def __init__(self, host: LinkHost, numbers: Iterable[int], tls: Tls | None = None) -> None:
         self.host = host
+        self.tls = tls if tls is not None and tls.dials else None
         self.numbers = iter(numbers)
         self.names = Names()
         self.view_frames = ViewFrames()
@@ -255,22 +257,29 @@ class Link:
             return reason_of(error)
         reason = ""
         for number in found:
-            reason = await self._open_lanes(number, port)
+            reason = await self._open_lanes(number, port, host)
             if not reason:
                 return await self._hear_lanes()
         return reason
 
-    async def _open_lanes(self, number: str, port: int) -> str:
+    async def _open_lanes(self, number: str, port: int, host: str) -> str:
         """Opens both lanes; returns why not, or an empty text. Each has its time: the network may be slow, or have lost
         the first packet."""
-        loop = asyncio.get_running_loop()
+        loop, tls = asyncio.get_running_loop(), self._links.tls
         try:
             for _ in LANES:
-                async with asyncio.timeout(CONNECT_SECONDS_MAX):
-                    await loop.create_connection(self._new_lane, number, port)
+                if tls is None:
+                    async with asyncio.timeout(CONNECT_SECONDS_MAX):
+                        await loop.create_connection(self._new_lane, number, port)
+                    continue
+                async with asyncio.timeout(2 * CONNECT_SECONDS_MAX):
+                    await loop.create_connection(
+                        self._new_lane, number, port, ssl=tls.client, server_hostname=host,
+                        ssl_shutdown_timeout=FAREWELL_SECONDS_MAX,
+                    )  # fmt: skip
         except OSError as error:  # a TimeoutError is one
             self._hang_up(for_good=False)
-            return reason_of(error)
+            return (tls is not None and failed_handshake(error)) or reason_of(error)
         return ""
 
     async def _hear_lanes(self) -> str:
@@ -324,6 +333,7 @@ class Lane(Wire):
         self._link = link
         self._decoder: Decoder[Envelope | Failed] = Decoder(Union[Envelope, Failed])
         self._preface_bytes = 0
+        self._secured = False
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.reason = ""
 
@@ -363,7 +373,7 @@ class Lane(Wire):
             self.write_out()
         self.ended = True
         self.drop_outbox()
-        if self.transport is not None:
+        if self.transport is not None and not self.transport.is_closing():
             self.transport.close()
             if self.transport.get_write_buffer_size():
                 asyncio.get_running_loop().call_later(CONNECT_SECONDS_MAX, self.transport.abort)
@@ -372,6 +382,7 @@ class Lane(Wire):
         super().connection_made(transport)
         assert self.transport is not None
         watch_closely(self.transport.get_extra_info("socket"))
+        self._secured = self.transport.get_extra_info("ssl_object") is not None
         self.host.opened(self)
         self.transport.write(PREFACE)
 
@@ -404,7 +415,7 @@ class Lane(Wire):
         self._end(error.sentence)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._end(reason_of(exc))
+        self._end(REFUSED if self._secured and not self._preface_bytes else reason_of(exc))
         self.backlog.clear()
         self.drop_outbox()
         self.host.closed(self)

@@ -17,6 +17,7 @@ from wrpme.daemon.limits import (
 from wrpme.daemon.log import Throttle
 from wrpme.daemon.net.connection import Host, Message, Wire
 from wrpme.daemon.net.spoken import Spoken, spoken
+from wrpme.daemon.security.tls import NO_CERTIFICATE, SPEAKS_TLS, TLS_ONLY, Tls, begins_tls, shows_certificate
 from wrpme.errors import BusyError, ProtocolError, TooLargeError, WrpmeError
 from wrpme.protocol.codec import FORMER, FORMER_PREFACE, PREFACE, Decoder, encode
 from wrpme.protocol.messages import Envelope, Failed, Inbound
@@ -34,7 +35,7 @@ Admit = Callable[["Session"], None]
 class Server:
     """All sessions of a node. ``clients_max`` bounds those that are not other nodes, ``sessions_max`` all of them.
     ``redis`` makes the session that takes over where a connection speaks that protocol, and ``http`` takes over one
-    that speaks HTTP."""
+    that speaks HTTP. With ``tls`` what a connection may say depends on how it is secured."""
 
     def __init__(
         self,
@@ -44,8 +45,10 @@ class Server:
         sessions_max: int,
         redis: Successor,
         http: Admit,
+        tls: Tls | None = None,
     ) -> None:
         self.host = host
+        self.tls = tls
         self.redis = redis
         self.http = http
         self.clients_max = clients_max
@@ -86,16 +89,19 @@ class Server:
         for session in list(self.sessions):
             session.abort()
 
-    def places(self, entering: int) -> int:
+    def places(self, entering: int, displace: Callable[[], bool]) -> int:
         """Returns how many connections may come in while ``entering`` are about to: 0 if one may soon, a negative
         number if none may for now. Where all places are taken, the connection that has said nothing for longest loses
-        its own: other nodes get in however many connections are opened only to be held."""
+        its own: other nodes get in however many connections are opened only to be held. ``displace`` does the same
+        among those that are about to come in, and returns whether there was one."""
         free = self.sessions_max - len(self.sessions) - entering
         if free > 0:
             return free
         if len(self._leaving) > -free:
             return 0
         if not self.strangers:
+            if displace():
+                return 0
             return max(0, free + SESSIONS_REFUSED_MAX) or -1  # to be told that there is no room
         oldest = next(iter(self.strangers))
         del self.strangers[oldest]
@@ -142,11 +148,17 @@ class Session(Wire):
         """What is said when all that waits has left."""
         self._first = b""
         """What came in while nobody can tell which protocol it is."""
+        self._lacks_tls = self._lacks_certificate = False
+        """Whether it may say nothing, or nothing that nodes say to each other."""
 
     # --- what asyncio calls --------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        if self.server.tls is not None:
+            secured = transport.get_extra_info("ssl_object")
+            self._lacks_tls = secured is None and not self.server.tls.takes_plain
+            self._lacks_certificate = secured is not None and not shows_certificate(secured)
         self.host.opened(self)
         self.server.came(self)
 
@@ -158,6 +170,9 @@ class Session(Wire):
         if not self._preface_bytes:
             data = self._first + data
             kind = spoken(data)
+            if self._lacks_tls and kind is not None:
+                self.refuse(ProtocolError(TLS_ONLY), _tls_only(kind))
+                return
             if kind in (None, Spoken.REDIS, Spoken.HTTP):
                 self._first = data
                 if kind is Spoken.REDIS:
@@ -216,6 +231,9 @@ class Session(Wire):
     # --- requests ------------------------------------------------------------------------------------------------
 
     def take(self, messages: list[Message], now: float) -> None:
+        if self._lacks_certificate and any(isinstance(message, Envelope) for message in messages):
+            self.refuse(ProtocolError(NO_CERTIFICATE))
+            return
         if not (self._admitted or self._admit(messages[0])) or self.ended:
             return
         self._progress_at = now
@@ -352,6 +370,9 @@ class Session(Wire):
 
     def _on_nonsense(self, error: ProtocolError | TooLargeError, data: bytes) -> None:
         due = self._preface_bytes
+        if not due and begins_tls(data):
+            self.refuse(ProtocolError(SPEAKS_TLS), b"")
+            return
         if due < len(PREFACE) and not data.startswith(PREFACE[due:]):
             is_former = error.sentence == FORMER
             self.refuse(error, FORMER_PREFACE + encode(Failed(0, error.code, TO_FORMER)) if is_former else FOREIGN)
@@ -395,8 +416,22 @@ class Session(Wire):
             transport.resume_reading()
         if transport.can_write_eof():
             transport.write_eof()
+        else:  # TLS says that nothing follows, and throws away what still comes
+            transport.close()
 
 
 def _peer(transport: asyncio.Transport) -> str:
     name: Any = transport.get_extra_info("peername")
     return f"{name[0]}:{name[1]}" if isinstance(name, tuple) and len(name) >= 2 else "somebody"
+
+
+def _tls_only(kind: Spoken) -> bytes:
+    """Returns in the words of a protocol that it is spoken without TLS where it has to be within."""
+    if kind is Spoken.HIVE:
+        return PREFACE + encode(Failed(0, ProtocolError.code, TLS_ONLY))
+    if kind is Spoken.REDIS:
+        return f"-ERR {TLS_ONLY}\r\n".encode()
+    if kind is Spoken.HTTP:
+        headers = f"Content-Type: text/plain\r\nContent-Length: {len(TLS_ONLY) + 1}\r\nConnection: close"
+        return f"HTTP/1.1 400 Bad Request\r\n{headers}\r\n\r\n{TLS_ONLY}\n".encode()
+    return f"wrpmed: {TLS_ONLY}\n".encode()

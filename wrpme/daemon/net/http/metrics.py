@@ -160,6 +160,11 @@ ROWS = (
         "wrpme_troubles", "gauge", (), "Sentences of node_status that an operator should look at.",
         _stats(lambda stats: len(stats.troubles)),
     ),
+    Row(
+        "wrpme_certificate_seconds", "gauge", (),
+        "For how long the node's certificate is valid, below 0 once that has expired; not there without TLS.",
+        _alone(lambda told: told.process.certificate_seconds),
+    ),
     # --- entries and their copies
     Row("wrpme_ring_share_ratio", "gauge", (), "The part of the ring that the node owns.", _stats(lambda s: s.share)),
     Row("wrpme_entries", "gauge", (), "Entries that the node owns.", _stats(lambda stats: stats.entries)),

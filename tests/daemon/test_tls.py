@@ -1,0 +1,267 @@
+"""What a daemon takes and dials by TLS in each mode, and what it says to those who come otherwise."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.certificates import Authority
+from tests.daemon_parts import PATIENCE_SECONDS, Daemon, Raw, daemon, envelope
+from wrpme.core.io import LinkDown, LinkUp, Send
+from wrpme.daemon.net import gate
+from wrpme.daemon.security.tls import NO_CERTIFICATE, REFUSED, TLS_ONLY, Tls
+from wrpme.errors import ProtocolError, UsageError
+from wrpme.files.certificates import TlsFiles, client_context
+from wrpme.protocol.address import Address
+from wrpme.protocol.codec import PREFACE
+from wrpme.protocol.messages import AskView, Content, Failed, Get
+
+HOST = "127.0.0.1"
+
+
+pytestmark = pytest.mark.asyncio
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="module")
+def files(authority: Authority) -> TlsFiles:
+    return authority.issue("node")
+
+
+@pytest.fixture
+def stranger(files: TlsFiles) -> ssl.SSLContext:
+    """A client that shows no certificate."""
+    return client_context(TlsFiles(ca=files.ca))
+
+
+def tls(mode: str, files: TlsFiles) -> Tls:
+    return Tls(mode, files, Address(HOST, 5909))
+
+
+async def said_in_plain(d: Daemon, words: bytes) -> bytes:
+    async with Raw(d.port) as client:
+        client.writer.write(words)
+        return await client.rest()
+
+
+async def over(secured: ssl.SSLContext, d: Daemon, words: bytes, until: bytes) -> bytes:
+    async with Raw(d.port, secured) as client, asyncio.timeout(PATIENCE_SECONDS):
+        client.writer.write(words)
+        return await client.reader.readuntil(until)
+
+
+# --- clients ---------------------------------------------------------------------------------------------------------
+
+
+async def test_all_protocols_are_spoken_by_tls(files: TlsFiles, stranger: ssl.SSLContext) -> None:
+    async with daemon(tls=tls("require", files)) as d:
+        async with Raw(d.port, stranger) as client:
+            client.say(Get(1, b"one"), preface=True)
+            assert await client.reply() == Content(1, b"one")
+            large = b"x" * 1_000_000
+            client.say(Get(2, large))
+            assert await client.reply() == Content(2, large)
+            assert client.writer.get_extra_info("ssl_object").version() == "TLSv1.3"
+        assert await over(stranger, d, b"PING\r\n", b"\r\n") == b"+PONG\r\n"
+        assert await over(stranger, d, b"GET /live HTTP/1.1\r\nHost: a\r\n\r\n", b"\r\n") == b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize("mode", ["allow", "prefer"])
+async def test_both_are_taken_on_the_way_to_tls(mode: str, files: TlsFiles, stranger: ssl.SSLContext) -> None:
+    async with daemon(tls=tls(mode, files)) as d:
+        for secured in (None, stranger):
+            async with Raw(d.port, secured) as client:
+                client.say(Get(1, b"one"), preface=True)
+                assert await client.reply() == Content(1, b"one")
+
+
+async def test_who_says_nothing_yet_is_served_in_plain(files: TlsFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "FIRST_BYTE_SECONDS_MAX", 0.01)
+    async with daemon(tls=tls("prefer", files)) as d, Raw(d.port) as client:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not d.runner.server.sessions:
+                await asyncio.sleep(0)
+        client.say(Get(1, b"one"), preface=True)
+        assert await client.reply() == Content(1, b"one")
+
+
+async def test_where_only_tls_is_taken_each_protocol_is_told_so(
+    files: TlsFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with daemon(tls=tls("require", files)) as d:
+        async with Raw(d.port) as client:
+            client.say(Get(1, b"one"), preface=True)
+            assert await client.reply() == Failed(0, ProtocolError.code, TLS_ONLY)
+        assert await said_in_plain(d, b"PING\r\n") == f"-ERR {TLS_ONLY}\r\n".encode()
+        answer = await said_in_plain(d, b"GET /live HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 400 ") and answer.endswith(f"\r\n\r\n{TLS_ONLY}\n".encode())
+        assert not d.node.requests
+        monkeypatch.setattr(gate, "FIRST_BYTE_SECONDS_MAX", 0.01)
+        assert await said_in_plain(d, b"") == b""
+
+
+async def test_tls_to_a_node_without_is_closed_and_logged(stranger: ssl.SSLContext) -> None:
+    async with daemon() as d:
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            async with Raw(d.port, stranger):
+                pass
+        assert "it speaks TLS, which this node does not take" in "\n".join(d.log.lines)
+
+
+async def test_a_handshake_that_never_ends_is_ended(files: TlsFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "HANDSHAKE_SECONDS_MAX", 0.01)
+    async with daemon(tls=tls("require", files)) as d:
+        assert await said_in_plain(d, b"\x16\x03\x01") == b""
+        assert "TLS handshake" in "\n".join(d.log.lines), d.log.lines
+
+
+@pytest.mark.parametrize("word", [b"", b"\x16\x03\x01"])
+async def test_a_crowd_that_proves_nothing_keeps_nobody_out(
+    word: bytes, files: TlsFiles, stranger: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither where the system has files for more of them, nor where all places are theirs."""
+    monkeypatch.setattr(gate, "ENTERING_MAX", 64)
+    for places in (1000, 32):
+        async with daemon(tls=tls("require", files), sessions_max=places) as d:
+            crowd = [socket.create_connection((HOST, d.port)) for _ in range(100)]
+            for made in crowd:
+                made.sendall(word)
+            async with Raw(d.port, stranger) as client:
+                client.say(Get(1, b"one"), preface=True)
+                assert await client.reply() == Content(1, b"one")
+            with suppress(ConnectionResetError):
+                assert crowd[0].recv(16) == b"", "the oldest lost its place"
+            for made in crowd:
+                made.close()
+
+
+# --- nodes -----------------------------------------------------------------------------------------------------------
+
+
+async def test_messages_of_nodes_are_taken_from_who_shows_a_certificate_alone(
+    files: TlsFiles, stranger: ssl.SSLContext
+) -> None:
+    for mode in ("allow", "prefer", "require"):
+        async with daemon(tls=tls(mode, files)) as d:
+            async with Raw(d.port, stranger) as client:
+                client.say(Get(1, b"one"), preface=True)
+                await client.reply()
+                client.say(envelope(AskView()))
+                assert await client.reply() == Failed(0, ProtocolError.code, NO_CERTIFICATE)
+            assert not d.node.bodies()
+            async with Raw(d.port, client_context(files)) as node:
+                node.say(envelope(AskView()), preface=True)
+                await d.node.until(lambda: d.node.bodies() == [AskView()])
+            if mode != "require":
+                async with Raw(d.port) as node:
+                    node.say(envelope(AskView()), preface=True)
+                    await d.node.until(lambda: len(d.node.bodies()) == 2)
+
+
+async def test_a_certificate_of_another_ca_gets_nobody_in(files: TlsFiles, tmp_path: Path) -> None:
+    foreign = Authority(tmp_path).issue("foreign")
+    context = client_context(TlsFiles(files.ca, foreign.certificate, foreign.key))
+    async with daemon(tls=tls("require", files)) as d, Raw(d.port, context) as node:
+        node.say(envelope(AskView()), preface=True)
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            assert not await node.rest()
+            raise ConnectionResetError
+        assert not d.node.bodies()
+        assert "its certificate is refused" in "\n".join(d.log.lines)
+
+
+async def dialled(one: Daemon, other: Daemon) -> LinkUp | LinkDown:
+    one.runner.links.send(Send(other.address, envelope(AskView())), 0.0)
+    await one.node.until(lambda: any(isinstance(heard, LinkUp | LinkDown) for heard in one.node.inputs))
+    return next(heard for heard in one.node.inputs if isinstance(heard, LinkUp | LinkDown))
+
+
+@pytest.mark.parametrize(
+    ("mode", "of_the_other"),
+    [("allow", "off"), ("off", "allow"), ("allow", "prefer"), ("prefer", "allow"), ("prefer", "require"),
+     ("require", "prefer"), ("require", "require")],
+)  # fmt: skip
+async def test_nodes_of_modes_beside_each_other_understand_each_other(
+    mode: str, of_the_other: str, files: TlsFiles
+) -> None:
+    made = [None if each == "off" else tls(each, files) for each in (mode, of_the_other)]
+    async with daemon(tls=made[0], listening=False) as one, daemon(tls=made[1]) as other:
+        assert isinstance(await dialled(one, other), LinkUp)
+        await other.node.until(lambda: other.node.bodies() == [AskView()])
+
+
+async def test_a_node_that_may_not_be_dialled_is_told_why(
+    authority: Authority, files: TlsFiles, tmp_path: Path
+) -> None:
+    foreign, old = Authority(tmp_path).issue("foreign"), authority.issue("old", days=-1)
+    other_name = Tls("require", authority.issue("elsewhere", "10.0.0.1"), Address("10.0.0.1", 5909))
+    good = tls("require", files)
+    refused = "its certificate is refused (%s)"
+    for one_has, other_has, reason in (
+        (good, other_name, refused % f"IP address mismatch, certificate is not valid for '{HOST}'"),
+        (good, tls("require", old), refused % "certificate has expired"),
+        (good, tls("require", foreign), refused % "of another CA: self-signed certificate in certificate chain"),
+        (tls("require", old), good, REFUSED),
+        (None, good, TLS_ONLY),
+        (good, None, "it ended the TLS handshake, or speaks no TLS (--tls-mode)"),
+    ):
+        async with daemon(tls=one_has, listening=False) as one, daemon(tls=other_has) as other:
+            assert await dialled(one, other) == LinkDown(other.address, reason)
+            assert not other.node.bodies()
+
+
+# --- certificates ----------------------------------------------------------------------------------------------------
+
+
+async def test_a_certificate_is_read_again_and_live_connections_stay(
+    authority: Authority, files: TlsFiles, stranger: ssl.SSLContext
+) -> None:
+    secured = tls("require", authority.issue("short", days=1))
+    assert 0 < secured.seconds_left < 86_400
+    async with daemon(tls=secured) as d, Raw(d.port, stranger) as before:
+        secured.reload(files)
+        assert secured.seconds_left > 29 * 86_400
+        async with Raw(d.port, stranger) as after:
+            assert after.writer.get_extra_info("peercert")["subject"] == ((("commonName", "node"),),)
+        before.writer.write(PREFACE)
+        before.say(Get(1, b"one"))
+        assert await before.reply() == Content(1, b"one")
+
+
+async def test_what_cannot_be_used_is_refused_and_changes_nothing(
+    authority: Authority, files: TlsFiles, tmp_path: Path
+) -> None:
+    secured = tls("require", files)
+    foreign = Authority(tmp_path, "foreign")
+    for wrong, why in (
+        (
+            TlsFiles(str(foreign.path), files.certificate, files.key),
+            "of another CA: unable to get local issuer certificate",
+        ),
+        (authority.issue("elsewhere", "10.0.0.1"), "certificate is not valid for '127.0.0.1'"),
+        (authority.issue("old", days=-1), "has expired"),
+    ):
+        before = secured.server, secured.client
+        with pytest.raises(UsageError, match=why):
+            secured.reload(wrong)
+        assert (secured.server, secured.client) == before
+
+
+async def test_a_certificate_that_expires_soon_is_told_of_and_one_that_has_expired_starts(authority: Authority) -> None:
+    """So that a node whose certificate ran out while it was down takes a new one as all others do."""
+    short = tls("require", authority.issue("short", days=0.5))
+    async with daemon(tls=short) as d:
+        told = f"the certificate of {HOST}:5909 expires in 12 h: put a new one in its place and send SIGHUP"
+        assert short.troubles == (told,) and d.log.lines == [f"warning {told}"]
+    (expired,) = tls("require", authority.issue("old", days=-1)).troubles
+    assert "has expired, and other nodes refuse it" in expired
+    assert tls("require", authority.issue("node")).troubles == ()
