@@ -1,0 +1,71 @@
+"""A hive whose nodes speak TLS alone, of real processes."""
+
+from __future__ import annotations
+
+import signal
+import ssl
+from pathlib import Path
+
+import pytest
+
+from tests.certificates import Authority
+from tests.daemon_parts import Raw
+from tests.system.daemons import Daemons, free_port, until
+from wrpme.files.certificates import TlsFiles, client_context
+from wrpme.protocol.messages import Content, Done, Failed, Get, Put, Request
+
+pytestmark = pytest.mark.asyncio
+
+
+def options(files: TlsFiles) -> list[str]:
+    named = ["--tls-cert", files.certificate, "--tls-key", files.key, "--tls-ca", files.ca]
+    return ["--tls-mode", "require", "--transient", *named]
+
+
+async def answer(address: str, request: Request, secured: ssl.SSLContext) -> object:
+    async with Raw(int(address.rpartition(":")[2]), secured) as client:
+        client.say(request, preface=True)
+        return await client.reply()
+
+
+async def test_a_hive_that_speaks_tls_alone(tmp_path: Path) -> None:
+    authority, foreign = Authority(tmp_path), Authority(tmp_path, "foreign")
+    secured = client_context(TlsFiles(ca=str(authority.path)))
+    addresses = [f"127.0.0.1:{free_port()}" for _ in range(3)]
+    inside = Daemons(tmp_path, 2, *options(authority.issue("node")), addresses=addresses[:2])
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    outside = Daemons(elsewhere, 3, *options(foreign.issue("other")), addresses=[*addresses[:2], addresses[2]])
+
+    async def holds(address: str, part: str) -> bool | None:
+        answered = await answer(address, Get(1, b"entry"), secured)
+        assert isinstance(answered, Content | Failed)
+        return isinstance(answered, Content) and answered.content == part.encode()
+
+    def log(daemons: Daemons, index: int) -> str:
+        path = daemons.directory / f"{index}.log"
+        return path.read_text() if path.exists() else ""
+
+    with inside, outside:
+        inside.start_all((0, 1))
+        outside.start(2)
+
+        async def joined() -> bool:
+            return "serving" in log(inside, 0) and "serving" in log(inside, 1)
+
+        async def refused() -> bool:
+            return "its certificate is refused (of another CA" in log(outside, 2)
+
+        async def told() -> bool:
+            return "expires in 24 h" in log(inside, 1)
+
+        await until("two nodes that serve", joined)
+        assert isinstance(await answer(addresses[0], Put(1, b"entry", b"1"), secured), Done)
+        await until("the entry through the other node", lambda: holds(addresses[1], "1"))
+        await until("a node of another CA that is told why", refused)
+        authority.issue("node", days=1)
+        inside.processes[1].send_signal(signal.SIGHUP)
+        await until("the new certificate", told)
+        inside.check_alive()
+        assert "serving" not in log(outside, 2)
+        inside.terminate(0, 1)
