@@ -127,7 +127,8 @@ class Daemons:
         """Where others reach these nodes, if not at their addresses."""
         self.sources: dict[int, Path] = {}
         """Where the wrpme of a node is, if it is another one than this."""
-        self._options = options
+        self.options = options
+        """Of wrpmed, for nodes that are started from now on."""
         self._lean = lean
 
     def known_to(self, index: int) -> list[str]:
@@ -141,7 +142,7 @@ class Daemons:
         peers = [option for peer in self.known_to(index) for option in ("--peer", peer)]
         if self.advertised:
             peers += ["--advertise", self.advertised[index]]
-        options = ["-a", self.addresses[index], "-l", f"{index}.log", *peers, *self._options]
+        options = ["-a", self.addresses[index], "-l", f"{index}.log", *peers, *self.options]
         source = self.sources.get(index, ROOT)
         with open(self.directory / f"{index}.err", "ab") as errors:
             if self._lean or prepare or source != ROOT:

@@ -8,6 +8,7 @@ from time import monotonic
 
 import pytest
 
+from tests.certificates import Authority
 from tests.system.daemons import Daemons, until
 from wrpme import BlockingClient, Client, WrpmeError, errors
 from wrpme.core.limits import SUSPECT_NOBODY_SECONDS
@@ -132,10 +133,14 @@ async def test_all_at_once_and_all_again(tmp_path: Path) -> None:
 
 
 async def test_a_rolling_restart_fails_no_request(tmp_path: Path) -> None:
-    with Daemons(tmp_path, 3) as daemons:
+    """Nor one that brings the links of the hive to TLS."""
+    files = Authority(tmp_path).issue("node")
+    tls = ("--tls-cert", files.certificate, "--tls-key", files.key, "--tls-ca", files.ca, "--tls-mode")
+    with Daemons(tmp_path, 3, *tls, "allow") as daemons:
         daemons.start_all(range(3))
         await daemons.until_stable()
         load = Load(daemons.addresses)
+        daemons.options = (*tls, "prefer")
         for index in range(3):
             daemons.terminate(index)
             daemons.start(index)

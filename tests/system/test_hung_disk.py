@@ -22,7 +22,7 @@ class HangingDaemons(Daemons):
 
     def start(self, index: int, prepare: Callable[[], None] | None = None) -> None:
         peers = [option for peer in self.addresses[:index] for option in ("--peer", peer)]
-        options = ["-a", self.addresses[index], "-l", f"{index}.log", *peers, *self._options]
+        options = ["-a", self.addresses[index], "-l", f"{index}.log", *peers, *self.options]
         with open(self.directory / f"{index}.err", "ab") as out:
             self.processes[index] = subprocess.Popen(
                 [sys.executable, "-m", "tests.system.hanging_node", *options],

@@ -39,9 +39,8 @@ ACCEPTS_PER_TURN_MAX = 64
 """One turn of the loop lets so many connections in."""
 ACCEPT_RETRY_SECONDS = 0.5
 """Where the system has no file for a connection, the node accepts none for so long."""
-ENTERING_MAX = 1024
-"""Of connections that may yet speak TLS, so many have said nothing or have not finished their handshake; for a further
-one that which waits longest is closed."""
+HANDSHAKES_MAX = 1024
+"""So many connections are in their handshake of TLS; for a further one that which is in it for longest is closed."""
 FIRST_BYTE_SECONDS_MAX = 5.0
 """What has said nothing for so long where both TLS and plain connections are taken counts as plain; where only TLS is
 taken, it is closed."""

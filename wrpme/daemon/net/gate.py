@@ -13,8 +13,8 @@ import ssl
 from collections.abc import Callable
 
 from wrpme.daemon.limits import (
-    ACCEPT_RETRY_SECONDS, ACCEPTS_PER_TURN_MAX, ENTERING_MAX, FAREWELL_SECONDS_MAX, FIRST_BYTE_SECONDS_MAX,
-    HANDSHAKE_SECONDS_MAX,
+    ACCEPT_RETRY_SECONDS, ACCEPTS_PER_TURN_MAX, FAREWELL_SECONDS_MAX, FIRST_BYTE_SECONDS_MAX,
+    HANDSHAKE_SECONDS_MAX, HANDSHAKES_MAX,
 )  # fmt: skip
 from wrpme.daemon.security.tls import Tls, begins_tls, failed_handshake
 
@@ -48,6 +48,8 @@ class Gate:
         self._entering: set[asyncio.Task[None]] = set()
         self._unproven: dict[asyncio.Task[None], None] = {}
         """Those of them that have said nothing, or not finished their handshake; the oldest first."""
+        self._handshakes: dict[asyncio.Task[None], None] = {}
+        """Those that are in their handshake; the oldest first."""
         self._retry: asyncio.TimerHandle | None = None
         self._short = False
 
@@ -92,23 +94,17 @@ class Gate:
             task = self._loop.create_task(self._enter(made))
             self._entering.add(task)
             if self._tls is not None:
-                if len(self._unproven) >= ENTERING_MAX:
-                    self._displace()
                 self._unproven[task] = None
             task.add_done_callback(self._entered)
 
     def _entered(self, task: asyncio.Task[None]) -> None:
         self._entering.discard(task)
         self._unproven.pop(task, None)
+        self._handshakes.pop(task, None)
 
     def _displace(self) -> bool:
         """Closes the connection that has proven nothing for longest; returns whether there is one."""
-        oldest = next(iter(self._unproven), None)
-        if oldest is None:
-            return False
-        del self._unproven[oldest]
-        oldest.cancel()
-        return True
+        return _end_oldest(self._unproven)
 
     async def _enter(self, made: socket.socket) -> None:
         if self._tls is not None:
@@ -122,13 +118,17 @@ class Gate:
     async def _enter_by_tls(self, made: socket.socket, tls: Tls) -> None:
         """Takes what begins a handshake by TLS, and all else as it comes; where that is not taken, the session tells
         it so in its own protocol."""
-        peer = _peer(made)
+        peer, task = _peer(made), asyncio.current_task()
+        assert task is not None
         context: ssl.SSLContext | None = None
         try:
             async with asyncio.timeout(FIRST_BYTE_SECONDS_MAX):
                 first = await self._first_byte(made)
             if begins_tls(first):
                 context = tls.server
+                if len(self._handshakes) >= HANDSHAKES_MAX:
+                    _end_oldest(self._handshakes)
+                self._handshakes[task] = None
         except TimeoutError:
             if not tls.takes_plain:
                 made.close()
@@ -148,7 +148,7 @@ class Gate:
             if context is None:
                 made.close()
             else:
-                self._often("info", f"closed the connection from {peer}: {failed_handshake(error) or error}")
+                self._often("info", f"closed the connection from {peer}: {_why(error)}")
 
     async def _first_byte(self, made: socket.socket) -> bytes:
         """Waits for the first byte, and leaves it there; there is none where the other side has ended."""
@@ -175,6 +175,24 @@ class Gate:
             self._short = True
             reason = error.strerror or str(error)
             self._say("warning", f"the system lets this process accept no connection for now ({reason}); it waits")
+
+
+def _end_oldest(tasks: dict[asyncio.Task[None], None]) -> bool:
+    """Ends the task that is first; returns whether there is one."""
+    oldest = next(iter(tasks), None)
+    if oldest is None:
+        return False
+    del tasks[oldest]
+    oldest.cancel()
+    return True
+
+
+def _why(error: OSError) -> str:
+    if isinstance(error, ConnectionAbortedError):  # what the loops raise when they give up
+        return f"it did not finish its TLS handshake within {HANDSHAKE_SECONDS_MAX:g} s"
+    if isinstance(error, ConnectionError):
+        return "it ended its TLS handshake"
+    return failed_handshake(error) or str(error)
 
 
 def _set(readable: asyncio.Future[None]) -> None:

@@ -100,9 +100,8 @@ class Server:
         if len(self._leaving) > -free:
             return 0
         if not self.strangers:
-            if displace():
-                return 0
-            return max(0, free + SESSIONS_REFUSED_MAX) or -1  # to be told that there is no room
+            told = free + SESSIONS_REFUSED_MAX  # that there is no room
+            return told if told > 0 else 0 if displace() else -1
         oldest = next(iter(self.strangers))
         del self.strangers[oldest]
         self._leaving.add(oldest)
@@ -371,7 +370,7 @@ class Session(Wire):
     def _on_nonsense(self, error: ProtocolError | TooLargeError, data: bytes) -> None:
         due = self._preface_bytes
         if not due and begins_tls(data):
-            self.refuse(ProtocolError(SPEAKS_TLS), b"")
+            self.refuse(ProtocolError(SPEAKS_TLS), FOREIGN)
             return
         if due < len(PREFACE) and not data.startswith(PREFACE[due:]):
             is_former = error.sentence == FORMER

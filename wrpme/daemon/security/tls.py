@@ -24,6 +24,7 @@ NO_CERTIFICATE = (
 SPEAKS_TLS = "it speaks TLS, which this node does not take (--tls-mode off), or began to too late"
 REFUSED = "it closed the connection when it saw the certificate of this node: its log says why"
 """In TLS 1.3 the side that dials is through with its handshake before the other one has looked at its certificate."""
+SPEAKS_NO_TLS = "it speaks no TLS (--tls-mode off)"
 WARNED_SHARE = 1 / 3
 _CLIENT_HELLO = 0x16
 _NO_CHECK_TIME = 0x200000
@@ -109,12 +110,14 @@ def failed_handshake(error: BaseException) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is refused ({_refusal(error)})"
     if isinstance(error, ssl.SSLError):
+        if error.reason == "WRONG_VERSION_NUMBER":
+            return SPEAKS_NO_TLS
         reason = (error.reason or str(error)).replace("_", " ").lower()
         if "alert" in reason and ("certificate" in reason or "unknown ca" in reason):
             return f"it refuses the certificate of this node ({reason.partition('alert ')[2]})"
         return f"the TLS handshake failed ({reason})"
     if isinstance(error, ConnectionResetError | ConnectionAbortedError | BrokenPipeError):
-        return "it ended the TLS handshake, or speaks no TLS (--tls-mode)"
+        return "it ended the TLS handshake"
     return ""
 
 
