@@ -80,6 +80,9 @@ def test_the_default_directory_is_named_after_the_address(tmp_path: Path, monkey
 
 
 WRONG = [
+    ("--tls-mode on", '--tls-mode is "on", but should be one of off, allow, prefer, require'),
+    ("--tls-mode allow", "--tls-mode allow needs a certificate of the hive's CA: name --tls-ca and --tls-cert and"),
+    ("--tls-mode require --tls-ca c --tls-cert n", "needs a certificate of the hive's CA: name --tls-key"),
     ("--pear h:1", 'there is no option "--pear"; did you mean --peer?'),
     ("--pear=h:1", 'there is no option "--pear"; did you mean --peer?'),
     ("--adress h:1", "did you mean --address?"),

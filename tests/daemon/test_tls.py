@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.certificates import Authority
-from tests.daemon_parts import PATIENCE_SECONDS, Daemon, Raw, daemon, envelope
+from tests.daemon_parts import PATIENCE_SECONDS, Daemon, KeptLog, Raw, daemon, envelope
 from wrpme.core.io import LinkDown, LinkUp, Send
+from wrpme.daemon import config
 from wrpme.daemon.net import gate
 from wrpme.daemon.security.tls import NO_CERTIFICATE, REFUSED, SPEAKS_NO_TLS, TLS_ONLY, Tls
+from wrpme.daemon.supervisor import Supervisor
 from wrpme.errors import ProtocolError, UsageError
 from wrpme.files.certificates import TlsFiles, client_context
 from wrpme.protocol.address import Address
@@ -131,8 +133,10 @@ async def test_a_crowd_that_proves_nothing_keeps_nobody_out(
     """Neither where there are files for more of them than may be in their handshake, nor where all places are
     theirs; it is the oldest that goes."""
     monkeypatch.setattr(gate, "HANDSHAKES_MAX", 64)
+    monkeypatch.setattr(gate, "FIRST_BYTE_SECONDS_MAX", 10 * PATIENCE_SECONDS)
+    monkeypatch.setattr(gate, "HANDSHAKE_SECONDS_MAX", 10 * PATIENCE_SECONDS)
     async with daemon(tls=tls("require", files), sessions_max=places) as d:
-        crowd = [socket.create_connection((HOST, d.port)) for _ in range(120)]
+        crowd = [socket.create_connection((HOST, d.port), PATIENCE_SECONDS) for _ in range(120)]
         for made in crowd:
             made.sendall(word)
         async with Raw(d.port, stranger) as client:
@@ -179,8 +183,8 @@ async def test_a_certificate_of_another_ca_gets_nobody_in(files: TlsFiles, tmp_p
         assert "its certificate is refused" in "\n".join(d.log.lines)
 
 
-async def dialled(one: Daemon, other: Daemon) -> LinkUp | LinkDown:
-    one.runner.links.send(Send(other.address, envelope(AskView())), 0.0)
+async def dialled(one: Daemon, other: Daemon, host: str = HOST) -> LinkUp | LinkDown:
+    one.runner.links.send(Send(f"{host}:{other.port}", envelope(AskView())), 0.0)
     await one.node.until(lambda: any(isinstance(heard, LinkUp | LinkDown) for heard in one.node.inputs))
     return next(heard for heard in one.node.inputs if isinstance(heard, LinkUp | LinkDown))
 
@@ -197,6 +201,12 @@ async def test_nodes_of_modes_beside_each_other_understand_each_other(
     async with daemon(tls=made[0], listening=False) as one, daemon(tls=made[1]) as other:
         assert isinstance(await dialled(one, other), LinkUp)
         await other.node.until(lambda: other.node.bodies() == [AskView()])
+
+
+async def test_a_certificate_has_to_name_the_host_as_it_is_dialled(authority: Authority, files: TlsFiles) -> None:
+    named = Tls("require", authority.issue("named", "localhost"), Address("localhost", 5909))
+    async with daemon(tls=tls("require", files), listening=False) as one, daemon(tls=named) as other:
+        assert isinstance(await dialled(one, other, "localhost"), LinkUp)
 
 
 async def test_a_node_that_may_not_be_dialled_is_told_why(
@@ -265,3 +275,10 @@ async def test_a_certificate_that_expires_soon_is_told_of_and_one_that_has_expir
     (expired,) = tls("require", authority.issue("old", days=-1)).troubles
     assert "has expired, and other nodes refuse it" in expired
     assert tls("require", authority.issue("node")).troubles == ()
+
+
+async def test_a_node_does_not_start_with_files_that_cannot_be_used(files: TlsFiles, tmp_path: Path) -> None:
+    named = ["--tls-mode", "allow", "--tls-cert", files.certificate, "--tls-key", files.key]
+    given = config.parse(["--transient", *named, "--tls-ca", str(tmp_path / "none.pem")])
+    with pytest.raises(UsageError, match=r"none\.pem can't be read"):
+        Supervisor(given, [], KeptLog())

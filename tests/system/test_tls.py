@@ -56,13 +56,24 @@ async def test_a_hive_that_speaks_tls_alone(tmp_path: Path) -> None:
         async def refused() -> bool:
             return "its certificate is refused (of another CA" in log(outside, 2)
 
+        async def kept() -> bool:
+            return "the certificate stays the one that it was" in log(inside, 1)
+
+        async def figures() -> str:
+            async with Raw(int(addresses[1].rpartition(":")[2]), secured) as client:
+                client.writer.write(b"GET /status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+                return (await client.rest()).decode()
+
         async def told() -> bool:
-            return "expires in 24 h" in log(inside, 1)
+            return "expires in 24 h" in log(inside, 1) and "expires in 24 h" in await figures()
 
         await until("two nodes that serve", joined)
         assert isinstance(await answer(addresses[0], Put(1, b"entry", b"1"), secured), Done)
         await until("the entry through the other node", lambda: holds(addresses[1], "1"))
         await until("a node of another CA that is told why", refused)
+        (tmp_path / "node.key").write_text("no key")
+        inside.processes[1].send_signal(signal.SIGHUP)
+        await until("a key that can't be used changes nothing", kept)
         authority.issue("node", days=1)
         inside.processes[1].send_signal(signal.SIGHUP)
         await until("the new certificate", told)
