@@ -4,7 +4,7 @@ It measures what entries, connections and nodes take of disk and memory, and wha
 the network (``bench.footprint``), on real daemons of this machine. ``--write`` keeps that in ``bench/capacity.json``
 and puts the tables into ``docs/capacity.md``; a part that is not asked for stays as it was measured last. ``--stored``
 does not measure, and prints what is kept. None of the figures is a time by the clock, so that other work on the machine
-changes little. All parts take some five minutes.
+changes little. All parts take five to six minutes.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import platform
 import re
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from importlib.metadata import version
 from math import ceil
 from pathlib import Path
@@ -143,7 +144,7 @@ def _work(measured: Measured, what: str, content_bytes: int, replication: int) -
 
 
 def _fuller(measured: Measured, what: str, content_bytes: int) -> float:
-    """How much more an operation costs a node with the most entries than one with few."""
+    """How much more an operation costs a node with many entries than one with few."""
     rows = [row.microseconds for row in measured.growth if (row.what, row.content_bytes) == (what, content_bytes)]
     return max(0.0, rows[-1] - rows[0])
 
@@ -311,10 +312,11 @@ def stored() -> Measured:
 def machine(root: Path) -> str:
     """In words."""
     binding = "plyvel-next" if sys.version_info >= (3, 12) else "plyvel"
+    leveldb = import_module(binding.replace("-", "_")).__leveldb_version__
     kind = file_system(root).partition(" on ")[0]
     return (
         f"{os.cpu_count()} processor cores, {platform.system()}, Python {platform.python_version()}, "
-        f"{binding} {version(binding)}, uvloop {version('uvloop')}, data on {kind}"
+        f"{binding} {version(binding)} with LevelDB {leveldb}, uvloop {version('uvloop')}, data on {kind}"
     )
 
 
@@ -364,12 +366,19 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help="keep it, and put it into docs/capacity.md")
     parser.add_argument("--stored", action="store_true", help="don't measure, take what is kept")
     parser.add_argument("--quick", action="store_true", help="as little as shows that it works")
+    parser.add_argument("--entries", type=int, default=0, help="the node with a million gets so many after that")
     parser.add_argument("--root", type=Path, default=Path(), help="where the data directories are made, and removed")
     asked = parser.parse_args()
     if unknown := set(asked.parts) - set(MEASURES):
         parser.error(f"there is no part {min(unknown)}")
     if asked.quick and asked.write:
         parser.error("what --quick measures is not worth keeping: leave out --quick or --write")
+    sizes = QUICK if asked.quick else FULL
+    if asked.entries:
+        few, many = sizes.entries[100]
+        if asked.entries < many + few or asked.write:
+            parser.error(f"--entries is {many + few} at least, and not for --write")
+        sizes.entries[100] = (few, many, asked.entries)
     root, measured = asked.root.resolve(), stored()
     end_by_signal()
     if asked.stored:
@@ -377,7 +386,7 @@ def main() -> int:
     else:
         as_client()
         for part in asked.parts or MEASURES:
-            asyncio.run(MEASURES[part](measured, QUICK if asked.quick else FULL, root))
+            asyncio.run(MEASURES[part](measured, sizes, root))
             measured.machines[part] = machine(root)
             print(
                 *(shown(name, measured) + "\n" for name, (of, _) in TABLES.items() if of == part), sep="\n", flush=True
