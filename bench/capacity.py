@@ -65,7 +65,7 @@ FULL = Sizes(
     {100: (100_000, 1_000_000), KIB: (30_000, 200_000)},
     {"client": 1000, "Redis client": 1000, "follower of a prefix": 1000, "watcher of the hive": 60},
     (1, 3, 10),
-    (3, 6, 12),
+    (3, 6, 12, 18),
     2000,
     3,
 )
@@ -280,7 +280,7 @@ def network_table(measured: Measured) -> str:
 
 
 EXAMPLE: dict[str, Any] = {
-    "puts": 20_000, "gets": 20_000, "content_bytes": KIB, "data_bytes": 200e9, "replication": 3, "disk_bytes": 500e9,
+    "puts": 20_000, "gets": 0, "content_bytes": KIB, "data_bytes": 200e9, "replication": 3, "disk_bytes": 500e9,
 }  # fmt: skip
 
 
@@ -289,7 +289,6 @@ def example(measured: Measured) -> str:
     asked, found = EXAMPLE, needed(measured, **EXAMPLE)
     rows = [
         (f"microseconds of all nodes for a put, with {found.nodes} nodes", number(found.put)),
-        ("and for a get", number(found.get)),
         ("cores that are busy", number(found.cores)),
         ("nodes of one core, half of it left free, and one more", found.nodes_for_processor),
         ("GB of disk at most, of all nodes", f"{found.disk_bytes / 1e9:,.0f}"),
@@ -299,7 +298,7 @@ def example(measured: Measured) -> str:
         ("GB of disk at most", f"{found.disk_bytes_each / 1e9:,.0f}"),
         ("MB a second that it sends to others", number(found.sent_bytes_each / 1e6)),
     ]
-    load = f"{asked['puts']:,} puts and {asked['gets']:,} gets a second of {size(asked['content_bytes'])}"
+    load = f"{asked['puts']:,} puts a second of {size(asked['content_bytes'])}"
     return table((f"{load}, {asked['replication']} copies, {asked['data_bytes'] / 1e9:.0f} GB", "needs"), rows)
 
 
@@ -389,7 +388,7 @@ async def measure_nodes(measured: Measured, sizes: Sizes, root: Path) -> None:
     hives = [(nodes, nodes * CLIENTS // NODES) for nodes in sizes.spread]
     measured.spread = []
     for nodes, clients in [(NODES, 1), *hives]:
-        count = sizes.operations * nodes // NODES if clients > 1 else sizes.operations // 4
+        count = sizes.operations * (2 if nodes > NODES else 1) if clients > 1 else sizes.operations // 4
         measured.spread += await footprint.spread(root, nodes, clients, KIB, count, sizes.rounds)
 
 
