@@ -20,8 +20,8 @@ def work(what: str, replication: int, all_: float, busiest: float, sent: float, 
 MEASURED = Measured(
     machines={part: "a machine" for part, _ in TABLES.values()},
     disk=[
-        Disk(CONTENT, False, 1, 1, 1000, 110.0, 200.0, 150.0, 105.0, 20.0, 30.0),
         Disk(CONTENT, True, 1, 1, 1000, 60.0, 90.0, 80.0, 50.0, 20.0, 30.0),
+        Disk(CONTENT, False, 1, 1, 1000, 110.0, 200.0, 150.0, 105.0, 20.0, 30.0),
         Disk(CONTENT, False, 3, 2, 1000, 220.0, 400.0, 300.0, 210.0, 40.0, 60.0),
     ],
     memory=[Memory("loaded", CONTENT, 1000, 40.0, 25.0, 20.0)],
