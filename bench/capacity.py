@@ -120,8 +120,10 @@ def needed(
     many entries. The disk is what LevelDB needs at most while all is written anew.
 
     Raises:
-        ValueError: nothing as large was measured, or not with so many copies.
+        ValueError: nothing as large was measured, or not with so many copies; or all is to be left free.
     """
+    if not 0 <= free < 1:
+        raise ValueError(f"free is a part of a core, 0 to less than 1, and not {free:g}")
     rows = [_work(measured, what, content_bytes, replication) for what in ("put", "get")]
     kind, alone = rows[0].content_bytes, _work(measured, "put", rows[0].content_bytes, 1)
     fuller = replication * _fuller(measured, "put_many", kind), _fuller(measured, "get", kind)

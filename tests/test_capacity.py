@@ -97,6 +97,8 @@ def test_smaller_contents_count_as_those_that_were_measured_and_larger_ones_as_u
         of(puts=1000, content_bytes=CONTENT + 1)
     with pytest.raises(ValueError, match="with 3 copies"):
         of(puts=1000, replication=3)
+    with pytest.raises(ValueError, match="free is a part of a core"):
+        of(puts=1000, free=1.0)
 
 
 @pytest.mark.parametrize(
