@@ -293,6 +293,7 @@ WRPMED = Syntax(
                     short="o",
                     default_text="on if there is no log file and stderr is a terminal",
                 ),
+                Option("audit-log", "log there who asked for what changes the hive: apart from the log", FILE),
                 Option(
                     "log-format",
                     "log lines of text, or one JSON object a line",
