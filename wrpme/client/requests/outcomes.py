@@ -31,6 +31,10 @@ class Unheard(errors.ConnectionError):
     answered."""
 
 
+class Untrusted(errors.ConnectionError):
+    """A node answers, and is not trusted, or does not trust this client: another attempt would end as this one."""
+
+
 def repeatable(request: Request, lost: Lost) -> Lost:
     """Returns the error if the request may be sent again after it.
 
@@ -97,7 +101,7 @@ def nobody(failures: Mapping[str, Exception]) -> errors.WrpmeError:
     if len(reasons) < len(failures):  # a defect: it must not pass for a node that is not there
         raise next(error for error in failures.values() if not isinstance(error, errors.WrpmeError))
     for error in reasons:  # one that answers, but not as it should, tells more
-        if not isinstance(error, errors.ConnectionError):
+        if not isinstance(error, errors.ConnectionError) or isinstance(error, Untrusted):
             return error
     shown = ", ".join(error.sentence for error in reasons[:5])
     more = f" and {len(reasons) - 5} more" if len(reasons) > 5 else ""
