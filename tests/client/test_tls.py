@@ -187,7 +187,7 @@ async def test_a_node_without_tls(made: Made) -> None:
         assert sentence.startswith(f"{address} speaks no TLS; give that node a certificate, or leave TLS out here")
     async with saying(None) as address:
         sentence = await refusal(Client(address, tls=trusting(authority)))
-        assert f"{address} (it ended the connection as TLS began, as if it spoke none); start wrpmed there" in sentence
+        assert sentence.startswith(f"{address} ended the connection as TLS began, as if it spoke none; give that node")
         sentence = await refusal(Client(address))
         assert f"{address} (it ended the connection at once, as if it wanted TLS); start wrpmed there" in sentence
 
@@ -209,7 +209,9 @@ async def test_a_plain_client_and_a_node_with_tls(made: Made) -> None:
         assert sentence.startswith(f"{address} wants TLS; name the CA of its certificate (--tls-ca")
 
 
-@pytest.mark.parametrize(("version", "told"), [("TLSv1_2", "as TLS began"), ("TLSv1_3", "at once, as if it wanted a")])
+@pytest.mark.parametrize(
+    ("version", "told"), [("TLSv1_2", "as TLS began"), ("TLSv1_3", "when TLS had begun, as if it wanted")]
+)
 @pytest.mark.asyncio
 async def test_a_node_that_refuses_the_client_without_a_word(
     made: Made, tmp_path: Path, version: str, told: str
@@ -220,7 +222,7 @@ async def test_a_node_that_refuses_the_client_without_a_word(
     alien = Authority(tmp_path, "other").issue("alien")
     async with StubNode(silent, context=context) as node:
         sentence = await refusal(Client(node.address, tls=TlsFiles(str(authority.path), alien.certificate, alien.key)))
-        assert f"{node.address} (it ended the connection {told}" in sentence
+        assert sentence.startswith(f"{node.address} ended the connection {told}")
 
 
 @pytest.mark.parametrize(

@@ -206,8 +206,7 @@ class Connection(asyncio.Protocol):
         if error is not None and (failure := tls.failure(self.address, error)) is not None:
             return failure
         if not self.ready.done():
-            wants = "a certificate of this client that it trusts" if self._has_tls else "TLS"
-            return errors.ConnectionError(f"{self.address} (it ended the connection at once, as if it wanted {wants})")
+            return tls.ended_at_once(self.address, self._has_tls)
         return outcomes.ended(self.address, error)
 
     def _flush(self) -> None:

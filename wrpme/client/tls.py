@@ -6,7 +6,7 @@ import ssl
 from typing import TypeAlias
 
 from wrpme import errors
-from wrpme.client.requests.outcomes import Untrusted, ended
+from wrpme.client.requests.outcomes import Untrusted
 from wrpme.files.certificates import TlsFiles, client_context
 from wrpme.protocol import address as addresses
 
@@ -15,6 +15,7 @@ Tls: TypeAlias = TlsFiles | ssl.SSLContext | bool | None
 
 HOW = "--tls-ca of wrpmesh, wrpmes:// or tls= of a program"
 """Where the CA of nodes is named."""
+_OFF = f"give that node a certificate, or leave TLS out here ({HOW})"
 _EXPIRED, _NOT_YET_VALID = 10, 9
 _OTHER_NAME = (62, 64)
 _OTHER_CA = (2, 18, 19, 20, 21)
@@ -48,21 +49,28 @@ def wants_tls(address: str, first: bytes) -> errors.WrpmeError | None:
     return Untrusted(f"{address} wants TLS; name the CA of its certificate ({HOW})") if first[:2] == _ALERT else None
 
 
+def ended_at_once(address: str, has_tls: bool) -> errors.ConnectionError:
+    """Returns what is told of a connection that ended before an answer came, without a word. A client has shown its
+    certificate, if it has one, before it hears whether that is trusted."""
+    if has_tls:
+        told = "as if it wanted another certificate of this client, or one at all; its log says why"
+        return Untrusted(f"{address} ended the connection when TLS had begun, {told}")
+    return errors.ConnectionError(f"{address} (it ended the connection at once, as if it wanted TLS)")
+
+
 def failure(address: str, error: Exception, begins: bool = False) -> errors.ConnectionError | None:
     """Returns what is told of a connection with TLS that ended with that error, as TLS began or later. None: the error
     is one that a connection without TLS may have, too."""
     if begins and isinstance(error, _CUT_OFF):
-        return errors.ConnectionError(f"{address} (it ended the connection as TLS began, as if it spoke none)")
+        return Untrusted(f"{address} ended the connection as TLS began, as if it spoke none; {_OFF}")
     if isinstance(error, ssl.SSLCertVerificationError):
         return Untrusted(_distrust(address, error))
-    if not isinstance(error, ssl.SSLError):
+    if not isinstance(error, ssl.SSLError) or isinstance(error, _CUT_OFF):
         return None
-    if isinstance(error, _CUT_OFF):
-        return ended(address, None)
     reason = error.reason or error.strerror or str(error)
     words = reason.replace("_", " ").lower()
     if reason in _PLAIN:
-        return Untrusted(f"{address} speaks no TLS; give that node a certificate, or leave TLS out here ({HOW})")
+        return Untrusted(f"{address} speaks no TLS; {_OFF}")
     if reason.endswith("CERTIFICATE_REQUIRED"):
         return Untrusted(f"{address} takes only clients that show a certificate; give one, and its key, beside the CA")
     if "ALERT" in reason and ("CERTIFICATE" in reason or "UNKNOWN_CA" in reason):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 from collections.abc import Mapping
 
 from wrpme import errors
@@ -32,7 +33,8 @@ class Unheard(errors.ConnectionError):
 
 
 class Untrusted(errors.ConnectionError):
-    """A node answers, and is not trusted, or does not trust this client: another attempt would end as this one."""
+    """Somebody is there, but what the two sides want of TLS does not go together: another attempt would end as this
+    one."""
 
 
 def repeatable(request: Request, lost: Lost) -> Lost:
@@ -114,6 +116,8 @@ def explain(error: BaseException) -> str:
         return f"no answer within {CONNECT_SECONDS_MAX:g} s"
     if isinstance(error, socket.gaierror):
         return "the name can't be resolved"
+    if isinstance(error, ssl.SSLError):
+        return "cut off"
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno).lower()
     return str(error) or type(error).__name__
