@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from tests.certificates import Authority
 from tests.shell.test_cli import wrpmesh
+from tests.stub_node import Entries, StubThread
 from wrpme import TlsFiles, errors, options
+from wrpme.files.certificates import server_context
 from wrpme.options import WRPMED, WRPMESH
 from wrpme.shell.arguments import DAEMON, parse_options
 from wrpme.shell.commands import BY_WORD, MEANT
@@ -91,6 +96,16 @@ def test_tls_that_is_not_whole(arguments: list[str], environment: dict[str, str]
     with pytest.raises(errors.UsageError) as caught:
         parse_options(arguments, environment)
     assert caught.value.sentence.startswith(sentence)
+
+
+def test_the_program_talks_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    authority = Authority(tmp_path)
+    with StubThread(Entries(), server_context(authority.issue("node"))) as node:
+        assert wrpmesh("--daemon", node.address, "--tls-ca", str(authority.path), "put", "x", "1").returncode == 0
+        monkeypatch.setenv("WRPME_TLS_CA", str(authority.path))
+        assert wrpmesh("--daemon", node.address, "get", "x").stdout == b"1"
+        plain = wrpmesh("--daemon", node.address, "--tls-ca", "none", "get", "x").stderr
+        assert b"(it ended the connection at once, as if it wanted TLS)" in plain
 
 
 def test_the_program_says_which_file_it_can_not_read() -> None:
