@@ -143,6 +143,7 @@ def test_threads_of_a_blocking_client_and_processes_that_fork(made: Made, monkey
         assert node.sessions_opened == 1
         assert forked(lambda: (client.put("child", b"2"), client.count())[1]) == "81"
         assert client.get("child") == b"2" and node.sessions_opened == 2
+        assert client._wait(client._dispatcher.spare(node.address)) is None
         with BlockingClient.from_url(f"wrpmes://{node.address}/?ca={authority.path}") as another:
             assert another.get("child") == b"2"
 

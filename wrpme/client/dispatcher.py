@@ -173,8 +173,8 @@ class Dispatcher:
 
     async def spare(self, address: str) -> socket.socket | None:
         """Returns the socket of one more connection to the node at that address, for who uses it outside of the loop;
-        None if it can't be made."""
-        return None if self._closed else await self._pool.spare(address)
+        None if it can't be made. None with TLS, too: a socket alone would be plain."""
+        return None if self._closed or self.context is not None else await self._pool.spare(address)
 
     async def connection_to(self, address: str, deadline: float) -> Connection:
         """Returns a connection to the very node at that address."""
