@@ -16,6 +16,7 @@ from tests.client.test_fork import forked
 from tests.stub_node import Entries, Script, StubNode, StubThread, content, jumped, silent, view_of
 from wrpme import BlockingClient, Client, TlsFiles, errors
 from wrpme.client import tls
+from wrpme.client.pool import Pool
 from wrpme.client.requests.direct import DirectPool
 from wrpme.client.watch.records import Gone, Reached, ViewSeen
 from wrpme.files.certificates import server_context
@@ -127,6 +128,7 @@ async def test_a_context_of_ones_own_and_a_name(made: Made) -> None:
 def test_threads_of_a_blocking_client_and_processes_that_fork(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     authority, _, context = made
     monkeypatch.delattr(DirectPool, "wanted")  # no thread gets a connection of its own
+    monkeypatch.delattr(Pool, "spare")
 
     def work() -> None:
         name = threading.current_thread().name
