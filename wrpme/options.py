@@ -315,6 +315,26 @@ WRPMED = Syntax(
     ),
     is_program=True,
 )
+TLS_OF_CLIENT = tuple(
+    Option(
+        f"tls-{name}",
+        told,
+        FILE,
+        environment=f"WRPME_TLS_{name.upper()}",
+        is_setting=True,
+        excludes=Others(("hive", "replay"), "is for nodes that run already"),
+        meant_by=meant_by,
+    )
+    for name, told, meant_by in (
+        (
+            "ca",
+            "TLS with nodes whose certificates are of a CA in this file of PEM; none is for no TLS",
+            ("--ca", "--cacert", "--tls"),
+        ),
+        ("cert", "the certificate that shows who this client is; together with its key", ("--cert",)),
+        ("key", "the key of that certificate, without a passphrase", ("--key",)),
+    )
+)
 WRPMESH = Syntax(
     "wrpmesh",
     (
@@ -343,6 +363,7 @@ WRPMESH = Syntax(
             environment="WRPME_TIMEOUT",
             is_setting=True,
         ),
+        *TLS_OF_CLIENT,
         Option(
             "request-id",
             "the logs of all nodes that a request touches name it by this id",
