@@ -4,18 +4,20 @@ It measures what entries, connections and nodes take of disk and memory, and wha
 the network (``bench.footprint``), on real daemons of this machine. ``--write`` keeps that in ``bench/capacity.json``
 and puts the tables into ``docs/capacity.md``; a part that is not asked for stays as it was measured last. ``--stored``
 does not measure, and prints what is kept. None of the figures is a time by the clock, so that other work on the machine
-changes little. All parts take some five minutes.
+changes little. All parts take some six minutes.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import os
 import platform
 import re
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from importlib.metadata import version
 from math import ceil
 from pathlib import Path
@@ -24,7 +26,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from bench import footprint
-from bench.footprint import ALIAS_BYTES, NODES, Connected, Disk, Growth, Memory, Rest, Work
+from bench.footprint import ALIAS_BYTES, CLIENTS, NODES, Connected, Disk, Growth, Memory, Rest, Spread, Work
 from bench.hive import as_client, end_by_signal, file_system
 from wrpme.limits import KIB, MIB
 
@@ -42,16 +44,18 @@ class Measured(msgspec.Struct):
     connections: list[Connected] = []
     rest: list[Rest] = []
     work: list[Work] = []
+    spread: list[Spread] = []
 
 
 class Sizes(NamedTuple):
     """How much is done: bytes of entries of 100 bytes, 1 KiB and 16 KiB; entries of a node by the bytes of each;
-    connections of each kind; nodes; operations of a round, and rounds."""
+    connections of each kind; nodes of hives at rest, and of those that are busy; operations of a round, and rounds."""
 
     loads: dict[int, int]
     entries: dict[int, tuple[int, ...]]
     connections: dict[str, int]
     nodes: tuple[int, ...]
+    spread: tuple[int, ...]
     operations: int
     rounds: int
 
@@ -61,6 +65,7 @@ FULL = Sizes(
     {100: (100_000, 1_000_000), KIB: (30_000, 200_000)},
     {"client": 1000, "Redis client": 1000, "follower of a prefix": 1000, "watcher of the hive": 60},
     (1, 3, 10),
+    (3, 6, 12, 18),
     2000,
     3,
 )
@@ -69,6 +74,7 @@ QUICK = Sizes(
     {100: (1000, 10_000), KIB: (1000, 3000)},
     {"client": 50, "Redis client": 50, "follower of a prefix": 50, "watcher of the hive": 10},
     (1, 3),
+    (3, 4),
     200,
     1,
 )
@@ -110,24 +116,48 @@ def needed(
 
     A node has one core, of which the part ``free`` is left, and ``disk_bytes`` for its data; that many ``dead`` nodes
     are missing, and the others still suffice. A put and a get cost what they cost in a hive of three, of the busiest
-    node, and above that what more they cost a node with many entries. The disk is what LevelDB needs at most while all
-    is written anew.
+    node; more in a larger hive, where fewer requests share a message; and above that what more they cost a node with
+    many entries. The disk is what LevelDB needs at most while all is written anew.
 
     Raises:
-        ValueError: nothing as large was measured, or not with so many copies.
+        ValueError: nothing as large was measured, or not with so many copies; or all is to be left free.
     """
-    put, get = (_work(measured, what, content_bytes, replication) for what in ("put", "get"))
-    put_us = put.busiest * put.nodes + replication * _fuller(measured, "put_many", put.content_bytes)
-    get_us = get.busiest * get.nodes + _fuller(measured, "get", get.content_bytes)
-    cores = (puts * put_us + gets * get_us) / 1e6
-    disk = next(row for row in measured.disk if row.content_bytes == put.content_bytes and not row.compresses)
+    if not 0 <= free < 1:
+        raise ValueError(f"free is a part of a core, 0 to less than 1, and not {free:g}")
+    rows = [_work(measured, what, content_bytes, replication) for what in ("put", "get")]
+    kind, alone = rows[0].content_bytes, _work(measured, "put", rows[0].content_bytes, 1)
+    fuller = replication * _fuller(measured, "put_many", kind), _fuller(measured, "get", kind)
+
+    def each(nodes: int) -> tuple[float, float]:
+        put, get = (
+            row.busiest * row.nodes * _larger(measured, row.what, nodes) + more
+            for row, more in zip(rows, fuller, strict=True)
+        )
+        return put, get
+
+    def cores(nodes: int) -> float:
+        put, get = each(nodes)
+        return (puts * put + gets * get) / 1e6
+
+    disk = next(row for row in measured.disk if row.content_bytes == kind and not row.compresses)
     total = data_bytes * replication * disk.most / (disk.replication * (disk.content_bytes + ALIAS_BYTES))
-    for_processor = ceil(cores / (1 - free)) + dead
-    for_disk = ceil(total / disk_bytes) + dead
+    for_processor = dead + next(count for count in itertools.count(1) if cores(count) <= count * (1 - free))
+    for_disk = dead + ceil(total / disk_bytes)
     nodes = max(for_processor, for_disk, replication + dead)
-    alone = _work(measured, "put", put.content_bytes, 1)
-    sent = puts * (put.sent - alone.sent) / nodes
-    return Needed(put_us, get_us, cores, total, for_processor, for_disk, nodes, cores / nodes, total / nodes, sent)
+    sent, busy = puts * (rows[0].sent - alone.sent) / nodes, cores(nodes)
+    return Needed(*each(nodes), busy, total, for_processor, for_disk, nodes, busy / nodes, total / nodes, sent)
+
+
+def _larger(measured: Measured, what: str, nodes: int) -> float:
+    """How many times as much an operation costs in a hive of that many nodes as in the smallest that was measured. It
+    goes on as between the largest two, up to what an operation costs that is alone in the hive."""
+    rows = [row for row in measured.spread if row.what == what]
+    many = sorted((row.nodes, row.all) for row in rows if row.in_flight > 1)
+    (first, low), (last, high) = next(
+        (pair for pair in itertools.pairwise(many) if nodes <= pair[1][0]), tuple(many[-2:])
+    )
+    cost = low + (high - low) * (max(nodes, first) - first) / (last - first)
+    return min([cost, *(row.all for row in rows if row.in_flight == 1)]) / many[0][1]
 
 
 def _work(measured: Measured, what: str, content_bytes: int, replication: int) -> Work:
@@ -143,7 +173,7 @@ def _work(measured: Measured, what: str, content_bytes: int, replication: int) -
 
 
 def _fuller(measured: Measured, what: str, content_bytes: int) -> float:
-    """How much more an operation costs a node with the most entries than one with few."""
+    """How much more an operation costs a node with many entries than one with few."""
     rows = [row.microseconds for row in measured.growth if (row.what, row.content_bytes) == (what, content_bytes)]
     return max(0.0, rows[-1] - rows[0])
 
@@ -233,6 +263,12 @@ def _same(one: Work, other: Work) -> bool:
     return (one.what, one.content_bytes, one.sync) == (other.what, other.content_bytes, other.sync)
 
 
+def nodes_table(measured: Measured) -> str:
+    rows = [(f"`{row.what}`", row.nodes, row.in_flight, number(row.all), number(row.busiest * row.nodes / row.all))
+            for row in sorted(measured.spread, key=lambda row: row.what, reverse=True)]  # fmt: skip
+    return table(("operation", "nodes", "requests in flight", "us of all nodes", "the busiest, times the mean"), rows)
+
+
 def network_table(measured: Measured) -> str:
     rows = []
     for row in measured.work:
@@ -246,7 +282,7 @@ def network_table(measured: Measured) -> str:
 
 
 EXAMPLE: dict[str, Any] = {
-    "puts": 20_000, "gets": 20_000, "content_bytes": KIB, "data_bytes": 200e9, "replication": 3, "disk_bytes": 500e9,
+    "puts": 20_000, "gets": 0, "content_bytes": KIB, "data_bytes": 200e9, "replication": 3, "disk_bytes": 500e9,
 }  # fmt: skip
 
 
@@ -254,8 +290,7 @@ def example(measured: Measured) -> str:
     """The words of what :func:`needed` says."""
     asked, found = EXAMPLE, needed(measured, **EXAMPLE)
     rows = [
-        ("microseconds of all nodes for a put", number(found.put)),
-        ("and for a get", number(found.get)),
+        (f"microseconds of all nodes for a put, with {found.nodes} nodes", number(found.put)),
         ("cores that are busy", number(found.cores)),
         ("nodes of one core, half of it left free, and one more", found.nodes_for_processor),
         ("GB of disk at most, of all nodes", f"{found.disk_bytes / 1e9:,.0f}"),
@@ -265,7 +300,7 @@ def example(measured: Measured) -> str:
         ("GB of disk at most", f"{found.disk_bytes_each / 1e9:,.0f}"),
         ("MB a second that it sends to others", number(found.sent_bytes_each / 1e6)),
     ]
-    load = f"{asked['puts']:,} puts and {asked['gets']:,} gets a second of {size(asked['content_bytes'])}"
+    load = f"{asked['puts']:,} puts a second of {size(asked['content_bytes'])}"
     return table((f"{load}, {asked['replication']} copies, {asked['data_bytes'] / 1e9:.0f} GB", "needs"), rows)
 
 
@@ -277,6 +312,7 @@ TABLES: dict[str, tuple[str, Callable[[Measured], str]]] = {
     "connections": ("connections", connections_table),
     "rest": ("rest", rest_table),
     "work": ("work", work_table),
+    "nodes": ("nodes", nodes_table),
     "network": ("work", network_table),
     "example": ("", example),
 }
@@ -311,10 +347,11 @@ def stored() -> Measured:
 def machine(root: Path) -> str:
     """In words."""
     binding = "plyvel-next" if sys.version_info >= (3, 12) else "plyvel"
+    leveldb = import_module(binding.replace("-", "_")).__leveldb_version__
     kind = file_system(root).partition(" on ")[0]
     return (
         f"{os.cpu_count()} processor cores, {platform.system()}, Python {platform.python_version()}, "
-        f"{binding} {version(binding)}, uvloop {version('uvloop')}, data on {kind}"
+        f"{binding} {version(binding)} with LevelDB {leveldb}, uvloop {version('uvloop')}, data on {kind}"
     )
 
 
@@ -348,13 +385,22 @@ async def measure_rest(measured: Measured, sizes: Sizes, root: Path) -> None:
     measured.rest = [await footprint.at_rest(root, nodes, min(nodes, NODES)) for nodes in sizes.nodes]
 
 
+async def measure_nodes(measured: Measured, sizes: Sizes, root: Path) -> None:
+    """With as many requests in flight for each node, and at last with one in the whole hive."""
+    hives = [(nodes, nodes * CLIENTS // NODES) for nodes in sizes.spread]
+    measured.spread = []
+    for nodes, clients in [(NODES, 1), *hives]:
+        count = sizes.operations * (2 if nodes > NODES else 1) if clients > 1 else sizes.operations // 4
+        measured.spread += await footprint.spread(root, nodes, clients, KIB, count, sizes.rounds)
+
+
 async def measure_work(measured: Measured, sizes: Sizes, root: Path) -> None:
     measured.work = await footprint.works(root, (100, KIB), True, sizes.operations, sizes.rounds)
     measured.work += await footprint.works(root, (100,), False, sizes.operations, sizes.rounds, ("put", "put_many"))
 
 
 MEASURES = {"disk": measure_disk, "memory": measure_memory, "connections": measure_connections, "rest": measure_rest,
-            "work": measure_work}  # fmt: skip
+            "work": measure_work, "nodes": measure_nodes}  # fmt: skip
 
 
 def main() -> int:
@@ -364,12 +410,19 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help="keep it, and put it into docs/capacity.md")
     parser.add_argument("--stored", action="store_true", help="don't measure, take what is kept")
     parser.add_argument("--quick", action="store_true", help="as little as shows that it works")
+    parser.add_argument("--entries", type=int, default=0, help="the node with a million gets so many after that")
     parser.add_argument("--root", type=Path, default=Path(), help="where the data directories are made, and removed")
     asked = parser.parse_args()
     if unknown := set(asked.parts) - set(MEASURES):
         parser.error(f"there is no part {min(unknown)}")
     if asked.quick and asked.write:
         parser.error("what --quick measures is not worth keeping: leave out --quick or --write")
+    sizes = QUICK if asked.quick else FULL
+    if asked.entries:
+        few, many = sizes.entries[100]
+        if asked.entries < many + few or asked.write:
+            parser.error(f"--entries is {many + few} at least, and not for --write")
+        sizes.entries[100] = (few, many, asked.entries)
     root, measured = asked.root.resolve(), stored()
     end_by_signal()
     if asked.stored:
@@ -377,7 +430,7 @@ def main() -> int:
     else:
         as_client()
         for part in asked.parts or MEASURES:
-            asyncio.run(MEASURES[part](measured, QUICK if asked.quick else FULL, root))
+            asyncio.run(MEASURES[part](measured, sizes, root))
             measured.machines[part] = machine(root)
             print(
                 *(shown(name, measured) + "\n" for name, (of, _) in TABLES.items() if of == part), sep="\n", flush=True

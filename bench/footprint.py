@@ -32,7 +32,7 @@ from wrpme.protocol.view import View
 
 NODES = 3
 CLIENTS = 64
-"""Each has one request in flight."""
+"""Of a hive of three; each has one request in flight."""
 GETS = 10_000
 REST_SECONDS = 3.0
 SAMPLE_SECONDS = 0.2
@@ -112,9 +112,20 @@ class Work(msgspec.Struct, frozen=True):
     sent: float
 
 
+class Spread(msgspec.Struct, frozen=True):
+    """Microseconds of the processor for one operation in hives of several sizes, of all nodes, and of the busiest; with
+    so many requests in flight in the whole hive."""
+
+    what: str
+    nodes: int
+    in_flight: int
+    all: float
+    busiest: float
+
+
 class Growth(msgspec.Struct, frozen=True):
-    """Microseconds of the processor of one node for an operation, by the entries that it had; what LevelDB did later is
-    included."""
+    """Microseconds of the processor of one node for an operation, what LevelDB did later included: a ``get`` of a node
+    with so many entries, a ``put_many`` on the way to that number from the one before."""
 
     what: str
     content_bytes: int
@@ -251,9 +262,7 @@ async def entries_of_a_node(root: Path, counts: Sequence[int], size: int) -> tup
         await note("empty", 0)
         async with Client(hive.addresses, timeout=PATIENCE_SECONDS) as client:
             for former, count in itertools.pairwise([0, *counts]):
-                last = max(former, count - counts[0])
-                await write(client, range(former, last), size, False, contents)
-                written = await each(write(client, range(last, count), size, False, contents), count - last)
+                written = await each(write(client, range(former, count), size, False, contents), count - former)
                 growth.append(Growth("put_many", size, count, written))
                 await note("loaded", count)
                 await read(client, range(count))
@@ -408,17 +417,31 @@ class Loaded:
 
 
 @asynccontextmanager
-async def loaded(root: Path, replication: int, sync: bool, count: int) -> AsyncIterator[Loaded]:
-    """A hive of three that has done nothing so far."""
+async def loaded(
+    root: Path, replication: int, sync: bool, count: int, nodes: int = NODES, clients: int = CLIENTS
+) -> AsyncIterator[Loaded]:
+    """A hive that has done nothing so far."""
     options = ("--replication", str(replication), *(() if sync else ("--no-sync",)))
-    async with running(NODES, *options, core=0, root=root) as hive, AsyncExitStack() as stack:
-        one_each = [Client(hive.addresses, timeout=PATIENCE_SECONDS) for _ in range(CLIENTS)]
-        clients = [await stack.enter_async_context(client) for client in one_each]
-        one = Loaded(hive, clients, await clients[0].view(), count)
+    async with running(nodes, *options, core=0, root=root) as hive, AsyncExitStack() as stack:
+        one_each = [Client(hive.addresses, timeout=PATIENCE_SECONDS) for _ in range(clients)]
+        open_ = [await stack.enter_async_context(client) for client in one_each]
+        one = Loaded(hive, open_, await open_[0].view(), count)
         before, begun = await sent_bytes(one.client, one.view), time.monotonic()
         await asyncio.sleep(REST_SECONDS / 2)
         one.idle_bytes = (await sent_bytes(one.client, one.view) - before) / (time.monotonic() - begun)
         yield one
+
+
+async def spread(root: Path, nodes: int, clients: int, size: int, count: int, rounds: int) -> list[Spread]:
+    """Puts and gets in a hive of that many nodes, and three copies; the median of the rounds without the first."""
+    found = defaultdict[str, list[tuple[float, float, float]]](list)
+    async with loaded(root, NODES, True, count, nodes, clients) as hive:
+        for number, name in itertools.product(range(rounds + 1), ("put", "get")):
+            cost = await hive.cost(getattr(hive, name), size)
+            if number:
+                found[name].append(cost)
+    medians = {name: [1e6 * median(column) for column in zip(*costs, strict=True)] for name, costs in found.items()}
+    return [Spread(name, nodes, clients, all_, busiest) for name, (all_, busiest, _) in medians.items()]
 
 
 async def works(

@@ -7,6 +7,7 @@ import logging
 import selectors
 import threading
 from collections.abc import Callable, Sequence
+from ssl import SSLContext
 from typing import Any
 
 import pytest
@@ -110,10 +111,12 @@ def complaints_of(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 class StubNode:
-    """``script`` answers all requests but GetHive and GetView, which ``view`` answers, unless ``script_views``."""
+    """``script`` answers all requests but GetHive and GetView, which ``view`` answers, unless ``script_views``. With a
+    ``context`` all of it is by TLS."""
 
-    def __init__(self, script: Script, node: NodeId = b"a" * 16) -> None:
+    def __init__(self, script: Script, node: NodeId = b"a" * 16, context: SSLContext | None = None) -> None:
         self.script = script
+        self.context = context
         self.node = node
         self.view: View | None = None
         self.script_views = False
@@ -129,7 +132,7 @@ class StubNode:
     async def __aenter__(self) -> StubNode:
         loop = asyncio.get_running_loop()
         port = int(self.address.rpartition(":")[2] or 0)  # at a second life that of the first
-        self._server = await loop.create_server(lambda: _Session(self), "127.0.0.1", port)
+        self._server = await loop.create_server(lambda: _Session(self), "127.0.0.1", port, ssl=self.context)
         self.address = "{}:{}".format(*self._server.sockets[0].getsockname())
         return self
 
@@ -211,8 +214,8 @@ def alias_owned_by(view: View, node: NodeId) -> bytes:
 class StubThread:
     """A stub in a thread, in real time: for clients in other processes, and for the blocking one."""
 
-    def __init__(self, script: Script) -> None:
-        self.stub = StubNode(script)
+    def __init__(self, script: Script, context: SSLContext | None = None) -> None:
+        self.stub = StubNode(script, context=context)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
 

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from bench.capacity import DOCUMENT, EXAMPLE, TABLES, Measured, Needed, filled, needed, number, shown, stored
-from bench.footprint import ALIAS_BYTES, Connected, Disk, Growth, Memory, Rest, Work
+from bench.footprint import ALIAS_BYTES, Connected, Disk, Growth, Memory, Rest, Spread, Work
 
 CONTENT = 100 - ALIAS_BYTES
 """With its alias an entry has 100 bytes."""
@@ -20,8 +20,8 @@ def work(what: str, replication: int, all_: float, busiest: float, sent: float, 
 MEASURED = Measured(
     machines={part: "a machine" for part, _ in TABLES.values()},
     disk=[
-        Disk(CONTENT, False, 1, 1, 1000, 110.0, 200.0, 150.0, 105.0, 20.0, 30.0),
         Disk(CONTENT, True, 1, 1, 1000, 60.0, 90.0, 80.0, 50.0, 20.0, 30.0),
+        Disk(CONTENT, False, 1, 1, 1000, 110.0, 200.0, 150.0, 105.0, 20.0, 30.0),
         Disk(CONTENT, False, 3, 2, 1000, 220.0, 400.0, 300.0, 210.0, 40.0, 60.0),
     ],
     memory=[Memory("loaded", CONTENT, 1000, 40.0, 25.0, 20.0)],
@@ -35,6 +35,12 @@ MEASURED = Measured(
         work("put", 1, 60.0, 20.0, 30.0), work("put", 2, 110.0, 40.0, 230.0), work("get", 2, 28.0, 10.0, 90.0),
         work("put", 1, 40.0, 15.0, 30.0, sync=False), work("get", 1, 27.0, 9.0, 90.0),
     ],
+    spread=[
+        Spread("put", 3, 1, 400.0, 140.0), Spread("get", 3, 1, 80.0, 30.0),
+        Spread("put", 3, 64, 100.0, 35.0), Spread("get", 3, 64, 20.0, 7.0),
+        Spread("put", 6, 128, 160.0, 27.0), Spread("get", 6, 128, 40.0, 7.0),
+        Spread("put", 12, 256, 200.0, 17.0), Spread("get", 12, 256, 40.0, 4.0),
+    ],
 )  # fmt: skip
 
 
@@ -45,20 +51,31 @@ def of(puts: float = 0, gets: float = 0, data: float = 0, **other: float) -> Nee
 
 def test_the_processor_asks_for_nodes() -> None:
     """A put costs three times what it costs the busiest of three, and a fuller node 20 us more for each copy."""
-    found = of(puts=10_000, gets=4_000)
+    found = of(puts=2_500, gets=5_000)
     assert (found.put, found.get) == pytest.approx((3 * 40 + 2 * 20, 3 * 10 + 10))
-    assert found.cores == pytest.approx(1.76)
-    assert (found.nodes_for_processor, found.nodes_for_disk, found.nodes) == (4 + 1, 1, 5)
-    assert found.busy == pytest.approx(1.76 / 5)
-    assert found.sent_bytes_each == pytest.approx(10_000 * 200 / 5)
+    assert found.cores == pytest.approx(0.6)
+    assert (found.nodes_for_processor, found.nodes_for_disk, found.nodes) == (2 + 1, 1, 3)
+    assert found.busy == pytest.approx(0.6 / 3)
+    assert found.sent_bytes_each == pytest.approx(2_500 * 200 / 3)
 
 
-def test_with_one_dead_the_part_that_is_to_be_free_is_free() -> None:
-    for puts in (1_000, 10_000, 77_777):
-        for free in (0.25, 0.5):
-            found = of(puts=puts, free=free, dead=1)
-            assert found.cores / (found.nodes_for_processor - 1) <= 1 - free
-            assert found.cores / (found.nodes_for_processor - 2 or 1e-9) > 1 - free, "one less does not suffice"
+@pytest.mark.parametrize(
+    ("nodes", "put", "get"),
+    [(3, 1.0, 1.0), (5, 1.4, 1 + 2 / 3), (6, 1.6, 2.0), (9, 1.8, 2.0), (12, 2.0, 2.0), (18, 2.4, 2.0), (99, 4.0, 2.0)],
+)
+def test_an_operation_costs_more_in_a_larger_hive(nodes: int, put: float, get: float) -> None:
+    """Up to what it costs alone, four times as much here."""
+    found = of(dead=nodes - 2)
+    assert found.nodes == nodes
+    assert (found.put, found.get) == pytest.approx((3 * 40 * put + 2 * 20, 3 * 10 * get + 10))
+
+
+@pytest.mark.parametrize("free", [0.25, 0.5])
+@pytest.mark.parametrize("puts", [50_000, 77_777])
+def test_the_part_that_is_to_be_free_is_free_and_hardly_more(puts: int, free: float) -> None:
+    found = of(puts=puts, free=free, dead=0)
+    assert 0.95 * (1 - free) < found.busy <= 1 - free
+    assert of(puts=puts, free=free, dead=2).nodes == found.nodes + 2
 
 
 def test_the_disk_asks_for_nodes() -> None:
@@ -80,6 +97,8 @@ def test_smaller_contents_count_as_those_that_were_measured_and_larger_ones_as_u
         of(puts=1000, content_bytes=CONTENT + 1)
     with pytest.raises(ValueError, match="with 3 copies"):
         of(puts=1000, replication=3)
+    with pytest.raises(ValueError, match="free is a part of a core"):
+        of(puts=1000, free=1.0)
 
 
 @pytest.mark.parametrize(

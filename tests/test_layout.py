@@ -22,6 +22,7 @@ ELSEWHERE = {
     "protocol/identities": "test_messages.py",
     "protocol/administration": "test_messages.py",
     "core/stats/slow_requests": "test_slow_writes.py",
+    "core/stats/audit": "test_admin.py",
     "core/stats/traces": "test_slow_writes.py",
     "client/requests/request_ids": "test_slow_log.py, in the shell",
     "files/option_values": "test_options.py",

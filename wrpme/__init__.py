@@ -33,12 +33,14 @@ if TYPE_CHECKING:
     from wrpme.client.client import Client
     from wrpme.client.requests.request_ids import request_id
     from wrpme.errors import WrpmeError
+    from wrpme.files.certificates import TlsFiles
 
-__all__ = ["BlockingClient", "Client", "WrpmeError", "__version__", "request_id"]
+__all__ = ["BlockingClient", "Client", "TlsFiles", "WrpmeError", "__version__", "request_id"]
 
 _HOMES = {
     "Client": "wrpme.client.client",
     "BlockingClient": "wrpme.client.blocking",
+    "TlsFiles": "wrpme.files.certificates",
     "WrpmeError": "wrpme.errors",
     "request_id": "wrpme.client.requests.request_ids",
 }

@@ -42,7 +42,7 @@ async def serve(options: Options, command: Command | None, console: Console) -> 
     tell_defects(console)
     with_id = request_id(options.request_id) if options.request_id else nullcontext()
     with with_id:
-        async with Client(options.daemons, options.timeout) as client:
+        async with Client(options.daemons, options.timeout, options.tls) as client:
             if command is None and sys.stdin.isatty() and console.terminal:
                 return await _interactive(client, console)
             from wrpme.shell.stdin import InputLines

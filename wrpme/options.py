@@ -294,6 +294,7 @@ WRPMED = Syntax(
                     short="o",
                     default_text="on if there is no log file and stderr is a terminal",
                 ),
+                Option("audit-log", "log there who asked for what changes the hive: apart from the log", FILE),
                 Option(
                     "log-format",
                     "log lines of text, or one JSON object a line",
@@ -324,6 +325,26 @@ WRPMED = Syntax(
     ),
     is_program=True,
 )
+TLS_OF_CLIENT = tuple(
+    Option(
+        f"tls-{name}",
+        told,
+        FILE,
+        environment=f"WRPME_TLS_{name.upper()}",
+        is_setting=True,
+        excludes=Others(("hive", "replay"), "is for nodes that run already"),
+        meant_by=meant_by,
+    )
+    for name, told, meant_by in (
+        (
+            "ca",
+            "TLS with nodes whose certificates are of a CA in this file of PEM; none is for no TLS",
+            ("--ca", "--cacert", "--tls"),
+        ),
+        ("cert", "the certificate that shows who this client is; together with its key", ("--cert",)),
+        ("key", "the key of that certificate, without a passphrase", ("--key",)),
+    )
+)
 WRPMESH = Syntax(
     "wrpmesh",
     (
@@ -352,6 +373,7 @@ WRPMESH = Syntax(
             environment="WRPME_TIMEOUT",
             is_setting=True,
         ),
+        *TLS_OF_CLIENT,
         Option(
             "request-id",
             "the logs of all nodes that a request touches name it by this id",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ssl import SSLEOFError
+
 import pytest
 
 from wrpme import errors
@@ -44,6 +46,14 @@ def test_pauses_double_up_to_the_longest() -> None:
         pauses.append(outcomes.next_pause(pauses[-1]))
     assert pauses[1] == RETRY_SECONDS_MIN and pauses[2] == 2 * pauses[1]
     assert outcomes.next_pause(RETRY_SECONDS_MAX) == RETRY_SECONDS_MAX
+
+
+def test_ends_of_connections() -> None:
+    told = [
+        outcomes.ended("n1", error).sentence for error in (None, ConnectionResetError(104, "x"), SSLEOFError(8, "x"))
+    ]
+    begin = "the connection to n1 ended"
+    assert told == [begin, f"{begin} (connection reset by peer)", f"{begin} (cut off)"]
 
 
 def test_an_answer_of_another_kind() -> None:

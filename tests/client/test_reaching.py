@@ -26,7 +26,9 @@ class Network:
         self.attempts: list[str] = []
         self._connect: Connect = asyncio.SelectorEventLoop.create_connection
 
-    async def connect(self, loop: asyncio.SelectorEventLoop, factory: object, host: str, port: int) -> object:
+    async def connect(
+        self, loop: asyncio.SelectorEventLoop, factory: object, host: str, port: int, **_: object
+    ) -> object:
         address = f"{host}:{port}"
         self.attempts.append(address)
         if self.lost.get(address, 0) > 0:
@@ -38,7 +40,9 @@ class Network:
 @pytest.fixture
 def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[Network]:
     made = Network()
-    monkeypatch.setattr(asyncio.SelectorEventLoop, "create_connection", lambda *given: made.connect(*given))
+    monkeypatch.setattr(
+        asyncio.SelectorEventLoop, "create_connection", lambda *given, **more: made.connect(*given, **more)
+    )
     yield made
 
 

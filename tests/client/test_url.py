@@ -7,21 +7,25 @@ import pytest
 from tests.stub_node import StubNode, content
 from wrpme import BlockingClient, Client, errors
 from wrpme.client import url
+from wrpme.files.certificates import TlsFiles
 from wrpme.limits import TIMEOUT_SECONDS
 from wrpme.protocol.messages import Failed, Reply, Request
 
 
 @pytest.mark.parametrize(
-    ("line", "addresses", "timeout"),
+    ("line", "addresses", "timeout", "tls"),
     [
-        ("wrpme://a:1", ["a:1"], TIMEOUT_SECONDS),
-        ("wrpme://a:1,b.example:2/", ["a:1", "b.example:2"], TIMEOUT_SECONDS),
-        ("wrpme://[::1]:5909,10.0.0.1:5909?timeout=0.5", ["[::1]:5909", "10.0.0.1:5909"], 0.5),
-        ("wrpme://Web1:1/?timeout=5", ["Web1:1"], 5.0),
+        ("wrpme://a:1", ["a:1"], TIMEOUT_SECONDS, None),
+        ("wrpme://a:1,b.example:2/", ["a:1", "b.example:2"], TIMEOUT_SECONDS, None),
+        ("wrpme://[::1]:5909,10.0.0.1:5909?timeout=0.5", ["[::1]:5909", "10.0.0.1:5909"], 0.5, None),
+        ("wrpme://Web1:1/?timeout=5", ["Web1:1"], 5.0, None),
+        ("wrpmes://a:1", ["a:1"], TIMEOUT_SECONDS, TlsFiles()),
+        ("wrpmes://a:1,b:2/?ca=/x/ca.pem", ["a:1", "b:2"], TIMEOUT_SECONDS, TlsFiles("/x/ca.pem")),
+        ("wrpmes://a:1/?key=c&timeout=5&ca=a%20a&cert=b", ["a:1"], 5.0, TlsFiles("a a", "b", "c")),
     ],
 )
-def test_what_a_url_says(line: str, addresses: list[str], timeout: float) -> None:
-    assert url.parse(line) == (addresses, timeout)
+def test_what_a_url_says(line: str, addresses: list[str], timeout: float, tls: TlsFiles | None) -> None:
+    assert url.parse(line) == (addresses, timeout, tls)
 
 
 @pytest.mark.parametrize(
@@ -36,6 +40,8 @@ def test_what_a_url_says(line: str, addresses: list[str], timeout: float) -> Non
         ("wrpme://a:1/?timeout=soon", "the timeout is 'soon'"),
         ("wrpme://a:1/?timeout", "is no URL of a hive"),
         ("wrpme://[::1:5909", "is no URL of a hive"),
+        ("wrpme://a:1/?ca=/x/ca.pem", "ca is for TLS, which wrpmes:// has"),
+        ("wrpmes://a:1/?ca=", "ca names no file"),
     ],
 )
 def test_what_is_none(line: str, why: str) -> None:
@@ -47,11 +53,23 @@ def test_what_is_none(line: str, why: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "why"), [("wrpme://", "at least one address"), ("wrpme://a", '"a"'), ("wrpme://a:1/?timeout=0", "timeout")]
+    ("line", "why"),
+    [
+        ("wrpme://", "at least one address"),
+        ("wrpme://a", '"a"'),
+        ("wrpme://a:1/?timeout=0", "timeout"),
+        ("wrpmes://a:1/?cert=c.crt", "a certificate takes a key beside it"),
+        ("wrpmes://a:1/?ca=/nowhere/ca.pem", "the file of CAs /nowhere/ca.pem can't be read"),
+    ],
 )
 def test_addresses_and_timeout_are_checked_as_ever(line: str, why: str) -> None:
     with pytest.raises(errors.UsageError, match=why):
         Client.from_url(line)
+
+
+def test_what_is_meant_as_a_url() -> None:
+    assert url.is_url("wrpme://a:1") and url.is_url("wrpmes://a:1")
+    assert not url.is_url("wrpme:5909"), "a host may be called so"
 
 
 @pytest.mark.asyncio

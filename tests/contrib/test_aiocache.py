@@ -9,7 +9,7 @@ from aiocache import cached
 from aiocache.lock import OptimisticLock, OptimisticLockError, RedLock
 from aiocache.serializers import PickleSerializer
 
-from wrpme import Client
+from wrpme import Client, TlsFiles, errors
 from wrpme.contrib.aiocache import Cache
 
 pytestmark = pytest.mark.asyncio
@@ -32,6 +32,16 @@ async def test_values(hive: str) -> None:
         assert await on.get("two words") == 1
         assert await on.clear() and not await on.exists("x") and await on.get("two words") is None
         assert await on.raw("count") >= 0
+
+
+async def test_where_the_hive_is(hive: str) -> None:
+    async with Cache(f"wrpme://{hive}/?timeout=5", namespace="where/") as on:
+        await on.set("x", 1)
+        assert await on.get("x") == 1
+    with pytest.raises(errors.UsageError, match="can't be read"):
+        Cache([hive], tls=TlsFiles("/nowhere/ca.pem"))
+    with pytest.raises(errors.UsageError, match="can't be read"):
+        Cache(f"wrpmes://{hive}/?ca=/nowhere/ca.pem")
 
 
 async def test_bytes_and_life_spans(hive: str) -> None:

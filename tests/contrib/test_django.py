@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.cache import CacheHandler
 from django.core.cache.backends.base import CacheKeyWarning
 
-from wrpme import BlockingClient, errors
+from tests.certificates import Authority
+from tests.stub_node import Entries, StubThread
+from wrpme import BlockingClient, TlsFiles, errors
 from wrpme.contrib.django import Cache
+from wrpme.files.certificates import server_context
 
 
 def cache(hive: str, prefix: str = "", **params: Any) -> Cache:
@@ -94,6 +98,17 @@ def test_the_protocol_of_pickle(hive: str) -> None:
     on.set("x", [1])
     with BlockingClient(hive) as client:
         assert client.get(":1:x")[:2] == b"\x80\x02"
+
+
+def test_a_hive_with_tls(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    with StubThread(Entries(), server_context(authority.issue("node"))) as node:
+        by_url = Cache(f"wrpmes://{node.address}/?ca={authority.path}", {})
+        by_url.set("x", 1)
+        by_option = Cache(node.address, {"OPTIONS": {"tls": TlsFiles(str(authority.path))}})
+        assert by_option.get("x") == 1
+        for on in (by_url, by_option):
+            on._client.close()
 
 
 def test_where_the_hive_is(hive: str) -> None:

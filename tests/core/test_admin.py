@@ -12,7 +12,8 @@ from tests.harness import Hive, hive_of, identity, word_of
 from wrpme.core.layout import ENTRIES
 from wrpme.protocol import view_index
 from wrpme.protocol import salvage
-from wrpme.protocol.administration import ForgetNode, LeaveNode, Recover, StopNode
+from wrpme.core.stats.audit import AUDITS_MAX
+from wrpme.protocol.administration import ForgetNode, LeaveNode, Recover, SetReplication, StopNode
 from wrpme.protocol.messages import Done, Failed, Get, Put, RemoveAll, Reply, Request, Text
 from wrpme.protocol.view import NOBODY, Choice, NodeId, State
 
@@ -134,6 +135,46 @@ def test_the_log_says_who_asked_for_what_an_operator_does(request_of: Callable[[
     hive.send("a", made(identity("a")))
     hive.go(1.0)
     assert hive.said("a", word) and hive.said("a", "; asked by 10.0.0.9:4242")
+
+
+def audited(hive: Hive, name: str) -> list[str]:
+    return [line for speaker, level, line in hive.lines if speaker == name and level == "audit"]
+
+
+def test_the_audit_has_who_asked_for_what_and_the_outcome_at_both_nodes() -> None:
+    hive = filled("a", "b", "c")
+    epoch = hive.view("a").epoch
+    hive.nodes["a"].context.process.clients = dict.fromkeys(range(10_000), "10.0.0.9:4242")
+    assert word_of(hive.ask("a", SetReplication(1, 9, 1))) == "usage"
+    assert word_of(hive.ask("a", RemoveAll(2, identity("b"), epoch + 9, b""))) == "unstable"
+    hive.ask("a", RemoveAll(3, identity("b"), epoch, b""))
+    hive.ask("a", RemoveAll(4, identity("b"), epoch, b"a further page"))
+    assert hive.ask("a", LeaveNode(5, identity("c"))) == Done(5)
+    assert word_of(hive.ask("a", ForgetNode(6, identity("b"), 1))) == "usage"
+    assert hive.ask("a", StopNode(7, NOBODY)) == Done(7)
+    here, who = audited(hive, "a"), "asked by 10.0.0.9:4242"
+    assert [line.partition(": ")[0] for line in here] == [
+        f"set_replication 9, {who}", f"remove_all b, {who}", f"remove_all b, {who}", f"leave c, {who}",
+        f"forget b, {who}", f"stop_node a, {who}",
+    ]  # fmt: skip
+    assert [line.partition("4242: ")[2].partition(":")[0] for line in here] == [
+        "usage", "unstable", "done", "done", "usage", "done"
+    ]  # fmt: skip
+    there = "asked by a client of a, whose log has its address"
+    assert [line.rpartition(": ")[0] for line in audited(hive, "c")] == [f"leave c, {there}"]
+    assert audited(hive, "b")[-1] == f"remove_all b, {there}: done"
+    assert not any(node.context.audit.open for node in hive.nodes.values())
+
+
+def test_what_is_never_answered_is_bounded() -> None:
+    hive = filled("a", "b")
+    audit = hive.nodes["a"].context.audit
+    for number in range(2 * AUDITS_MAX):
+        audit.begin((1, number), Recover(number), NOBODY, "somebody")
+    assert len(audit.open) == AUDITS_MAX
+    audit.ended((1, 2 * AUDITS_MAX - 1), Done(1))
+    audit.ended((1, 0), Done(1))
+    assert len(audit.open) == AUDITS_MAX - 1
 
 
 # --- forgetting --------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ import pytest
 from tests.daemon_parts import ServiceManager, until_written
 from tests.system.daemons import free_port
 from wrpme import BlockingClient, WrpmeError, __version__
-from wrpme.errors import NotFoundError
+from wrpme.errors import FullError, NotFoundError
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 30.0
@@ -248,6 +248,24 @@ def test_the_log_is_reopened(tmp_path: Path, port: int) -> None:
         assert process.end() == 0
     assert "serving at" in (tmp_path / "log.1").read_text()
     assert "stopped" in (tmp_path / "log").read_text()
+
+
+def test_the_limit_of_its_data_is_reached_and_raised(tmp_path: Path, port: int) -> None:
+    (tmp_path / "w.toml").write_text("bytes-max = '1M'\n")
+    with wrpmed(tmp_path, port, "--config", "w.toml", "--transient") as process:
+        process.until("serving at")
+        with BlockingClient(f"127.0.0.1:{port}") as client:
+            client.put("large", bytes(1 << 20))
+            process.until("is full: it holds 1.0 MiB of the 1.0 MiB that its --bytes-max allows")
+            with pytest.raises(FullError, match=f"127.0.0.1:{port} holds as much as its --bytes-max allows"):
+                client.put("more", b"")
+            assert client.get("large") == bytes(1 << 20)
+            client.update("large", bytes(1 << 20))
+            (tmp_path / "w.toml").write_text("bytes-max = '2M'\n")
+            process.popen.send_signal(signal.SIGHUP)
+            process.until("bytes-max is 2097152 (was 1048576)")
+            process.until("takes data again")
+            client.put("more", b"")
 
 
 def test_json_is_one_object_a_line_from_the_first_to_the_last(tmp_path: Path, port: int) -> None:

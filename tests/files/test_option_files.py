@@ -44,8 +44,8 @@ def test_every_option_in_each_of_the_three() -> None:
     """And what --check-config prints is such a file."""
     line = (
         "-a 0.0.0.0:7000 --advertise n1:7000 --peer n2:1 --peer n3:2 -r data -l log -o --log-format json "
-        "--replication 3 --grace 1.5 --slow-threshold 0.5 --bytes-max 20G --memory-max 2G --no-sync "
-        "--log-level error --sessions 5 --redis-strict --tls-mode allow --tls-cert c --tls-key k --tls-ca ca"
+        "--audit-log audit --replication 3 --grace 1.5 --slow-threshold 0.5 --bytes-max 20G --memory-max 2G "
+        "--no-sync --log-level error --sessions 5 --redis-strict --tls-mode allow --tls-cert c --tls-key k --tls-ca ca"
     )
     given = parse(line.split())
     assert {option.name for option in SETTINGS} - given.given.values.keys() == {"transient"}

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from tests.certificates import Authority
 from tests.shell.test_cli import wrpmesh
-from wrpme import errors, options
+from tests.stub_node import Entries, StubThread
+from wrpme import TlsFiles, errors, options
+from wrpme.files.certificates import server_context
 from wrpme.options import WRPMED, WRPMESH
 from wrpme.shell.arguments import DAEMON, parse_options
 from wrpme.shell.commands import BY_WORD, MEANT
@@ -49,6 +54,64 @@ def test_wrong_variables(environment: dict[str, str], sentence: str) -> None:
         parse_options([], environment)
     assert caught.value.sentence == sentence
     assert parse_options(["--help"], environment).answer, "help is there all the same"
+
+
+TLS = {"WRPME_TLS_CA": "ca", "WRPME_TLS_CERT": "c", "WRPME_TLS_KEY": "k"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "tls"),
+    [
+        ([], {}, None),
+        (["--tls-ca", "ca.pem"], {}, TlsFiles("ca.pem")),
+        (["--tls-ca", "other"], TLS, TlsFiles("other", "c", "k")),
+        ([], TLS, TlsFiles("ca", "c", "k")),
+        (["--tls-ca", "none"], TLS, None),
+        (["--hive", "2"], TLS, None),
+    ],
+)
+def test_tls(arguments: list[str], environment: dict[str, str], tls: TlsFiles | None) -> None:
+    assert parse_options(arguments, environment).tls == tls
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "sentence"),
+    [
+        (
+            ["--tls-ca", "a", "--tls-cert", "b"],
+            {},
+            "tls-cert (command line) needs tls-key: a certificate, its key, and",
+        ),
+        (["--tls-ca", "a"], {"WRPME_TLS_KEY": "k"}, "tls-key (WRPME_TLS_KEY) needs tls-cert: a certificate, its key"),
+        (
+            ["--tls-cert", "a", "--tls-key", "b"],
+            {},
+            "tls-cert (command line) needs tls-ca: a certificate, its key, and",
+        ),
+        (["--tls-ca", "a", "--hive", "2"], {}, "--tls-ca is for nodes that run already: it can't be given together"),
+        (["--cacert", "a"], {}, 'there is no option "--cacert"; did you mean --tls-ca FILE?'),
+    ],
+)
+def test_tls_that_is_not_whole(arguments: list[str], environment: dict[str, str], sentence: str) -> None:
+    with pytest.raises(errors.UsageError) as caught:
+        parse_options(arguments, environment)
+    assert caught.value.sentence.startswith(sentence)
+
+
+def test_the_program_talks_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    authority = Authority(tmp_path)
+    with StubThread(Entries(), server_context(authority.issue("node"))) as node:
+        assert wrpmesh("--daemon", node.address, "--tls-ca", str(authority.path), "put", "x", "1").returncode == 0
+        monkeypatch.setenv("WRPME_TLS_CA", str(authority.path))
+        assert wrpmesh("--daemon", node.address, "get", "x").stdout == b"1"
+        plain = wrpmesh("--daemon", node.address, "--tls-ca", "none", "get", "x").stderr
+        assert b"(it ended the connection at once, as if it wanted TLS)" in plain
+
+
+def test_the_program_says_which_file_it_can_not_read() -> None:
+    done = wrpmesh("--tls-ca", "/nowhere/ca.pem", "count")
+    assert done.returncode == 2
+    assert done.stderr == b"usage: the file of CAs /nowhere/ca.pem can't be read (No such file or directory)\n"
 
 
 def test_the_program_looks_at_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.shell.test_cli import wrpmesh
+from wrpme import TlsFiles
 from wrpme.errors import UsageError
 from wrpme.shell.arguments import DAEMON, Options, parse_options
 
@@ -17,6 +18,7 @@ TEXT = re.search(r"```toml\n(daemon = .*?)```", PAGE, re.DOTALL)
 assert TEXT is not None
 FILE = TEXT[1]
 """As the page shows it."""
+ME = ("/home/me/.config/wrpme/me.crt", "/home/me/.config/wrpme/me.key")
 
 
 def options(*arguments: str, text: str | None = FILE, **environment: str) -> Options:
@@ -44,6 +46,25 @@ def test_which_hive(
 
 
 @pytest.mark.parametrize(
+    ("arguments", "tls"),
+    [
+        (["--hive-name", "prod"], TlsFiles("/etc/wrpme/ca.pem", *ME)),
+        (["--hive-name", "prod", "--tls-ca", "a"], TlsFiles("a", *ME)),
+        (["--hive-name", "staging"], None),
+        ([], None),
+    ],
+)
+def test_tls_of_a_hive(arguments: list[str], tls: TlsFiles | None) -> None:
+    assert options(*arguments).tls == tls
+
+
+def test_a_hive_without_tls_where_all_others_have_it() -> None:
+    text = "tls-ca = 'a'\n[hive.x]\ndaemon = 'a:1'\n[hive.old]\ndaemon = 'b:1'\ntls-ca = 'none'\n"
+    assert options("--hive-name", "x", text=text).tls == options(text=text).tls == TlsFiles("a")
+    assert options("--hive-name", "old", text=text).tls is None
+
+
+@pytest.mark.parametrize(
     ("name", "text", "sentence"),
     [
         ("prd", FILE, 'f.toml names no hive "prd"; did you mean prod?'),
@@ -56,6 +77,8 @@ def test_which_hive(
          "f.toml, line 2: timeout is 0, but should be a number of seconds from 0.001 to 86400"),
         ("x", "[hive]\nx = 'a:1'\n",
          "f.toml, line 1: hive should be tables, each with the name of a hive: [hive.prod]"),
+        ("x", "[hive.x]\ndaemon = 'a:1'\ntls-ca = 'a'\ntls-key = 'b'\n",
+         "tls-key (f.toml, line 4) needs tls-cert: a certificate, its key, and the CA of the nodes"),
         ("x", "web = true\n", 'f.toml, line 1: "web" can\'t stand in a file; give it on the command line'),
         ("x", "host = 'a'\n", 'f.toml, line 1: there is no option "host"; did you mean daemon?'),
     ],

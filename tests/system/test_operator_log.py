@@ -13,7 +13,7 @@ from wrpme import Client
 
 @pytest.mark.asyncio
 async def test_the_log_has_the_address_of_whoever_asked(tmp_path: Path) -> None:
-    with Daemons(tmp_path, 3, "--replication", "1") as daemons:
+    with Daemons(tmp_path, 3, "--replication", "1", "--audit-log", "audit.log") as daemons:
         daemons.start_all(range(3))
         await daemons.until_stable()
         two, three = daemons.addresses[1:]
@@ -47,3 +47,8 @@ async def test_the_log_has_the_address_of_whoever_asked(tmp_path: Path) -> None:
         told = await until("it recovers", recovered)
         assert re.search(rb"by what lies on the rest of the ring, about \d+ entries are given up", told)
         assert re.search(rf"WARN  an operator says that the missing voters are dead: .*; {asked}\n", log(1))
+        audit = (tmp_path / "audit.log").read_text()
+        assert all(len(re.findall(rf"AUDIT remove_all {one}, asked by .*: done\n", audit)) for one in daemons.addresses)
+        assert re.search(rf"AUDIT leave {three}, {asked}: done\n", audit)
+        assert re.search(rf"AUDIT recover, {asked}: done\n", audit)
+        assert not any("AUDIT" in log(index) for index in range(3)), "it has a file of its own"

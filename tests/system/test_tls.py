@@ -12,7 +12,7 @@ from tests.certificates import Authority
 from tests.daemon_parts import Raw
 from tests.system.daemons import Daemons, free_port, until
 from wrpme.files.certificates import TlsFiles, client_context
-from wrpme.protocol.messages import Content, Done, Failed, Get, Put, Request
+from wrpme.protocol.messages import Content, Done, Failed, Get, Request, Update
 
 pytestmark = pytest.mark.asyncio
 
@@ -53,6 +53,9 @@ async def test_a_hive_that_speaks_tls_alone(tmp_path: Path) -> None:
         async def joined() -> bool:
             return "serving" in log(inside, 0) and "serving" in log(inside, 1)
 
+        async def written() -> bool:
+            return isinstance(await answer(addresses[0], Update(1, b"entry", b"1"), secured), Done)
+
         async def refused() -> bool:
             return "its certificate is refused (of another CA" in log(outside, 2)
 
@@ -68,7 +71,7 @@ async def test_a_hive_that_speaks_tls_alone(tmp_path: Path) -> None:
             return "expires in 24 h" in log(inside, 1) and "expires in 24 h" in await figures()
 
         await until("two nodes that serve", joined)
-        assert isinstance(await answer(addresses[0], Put(1, b"entry", b"1"), secured), Done)
+        await until("an entry on both", written)
         await until("the entry through the other node", lambda: holds(addresses[1], "1"))
         await until("a node of another CA that is told why", refused)
         (tmp_path / "node.key").write_text("no key")

@@ -139,6 +139,12 @@ async def launched(monkeypatch: pytest.MonkeyPatch, options: Options, test: Test
 
 
 @pytest.mark.asyncio
+async def test_the_dashboard_takes_the_files_for_tls() -> None:
+    with pytest.raises(errors.UsageError, match=r"the file of CAs /nowhere/ca\.pem can't be read"):
+        await launch.serve(Options(tls_ca="/nowhere/ca.pem"), Console())
+
+
+@pytest.mark.asyncio
 async def test_a_record_that_a_run_makes_can_be_played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     record = tmp_path / "record"
@@ -153,7 +159,7 @@ async def test_a_record_that_a_run_makes_can_be_played(tmp_path: Path, monkeypat
 
     options = Options(("a:1",), timeout=3.0, tui=True, record=str(record))
     assert await launched(monkeypatch, options, recorded) == 0
-    assert Watched.given == (("a:1",), 3.0)
+    assert Watched.given == (("a:1",), 3.0, None)
     assert len(list(open_record(record).watch_records)) == len(Watched.sightings)
     assert record.stat().st_mode & 0o777 == 0o600
 

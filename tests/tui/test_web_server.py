@@ -298,7 +298,9 @@ async def test_a_hive_that_is_started_first_is_what_the_tabs_show(monkeypatch: p
     monkeypatch.setattr(server, "serve_local", serve_local)
     monkeypatch.setattr(server, "_serve", served)
     await serve(Options(hive=2, timeout=3.0), address.parse("127.0.0.1:1"), Console())
-    assert seen == [["--tui", "--daemon", "127.0.0.1:1", "--daemon", "127.0.0.1:2", "--timeout", "3.0"]]
+    assert seen == [
+        ["--tui", "--daemon", "127.0.0.1:1", "--daemon", "127.0.0.1:2", "--timeout", "3.0", "--tls-ca", "none"]
+    ]
 
 
 @pytest.mark.parametrize(
@@ -307,6 +309,7 @@ async def test_a_hive_that_is_started_first_is_what_the_tabs_show(monkeypatch: p
         [],
         ["--daemon", "a:1", "--daemon", "[::1]:2"],
         ["--timeout", "0.5"],
+        ["--tls-ca", "a", "--tls-cert", "b", "--tls-key", "c"],
         ["--replay=-- a file"],
         ["--replay", "\udcff"],
     ],

@@ -29,6 +29,7 @@ from wrpme.client.requests import outcomes, tracing
 from wrpme.client.requests.request_ids import with_id
 from wrpme.client.requests.direct import DirectPool
 from wrpme.client.requests.outcomes import Lost
+from wrpme.client.tls import Tls
 from wrpme.client.scan import Scanned
 from wrpme.client.watch.records import WatchRecord
 from wrpme.client.watch.watcher import Watcher
@@ -94,15 +95,16 @@ class BlockingClient:
     """Like :class:`wrpme.Client`, whose methods and errors it has; may be used from several threads at once.
 
     The requests of entries go straight from the thread that makes them to the owner, over a small pool of connections;
-    all others go over a loop in a thread of its own, which also finds out about the hive. In a process that is forked
-    it starts afresh, with connections of its own.
+    all others go over a loop in a thread of its own, which also finds out about the hive. With TLS that loop has all
+    requests, as its connections can't be handed over. In a process that is forked it starts afresh, with connections of
+    its own.
 
         with BlockingClient("192.168.1.1:5909") as client:
             client.put("entry", b"content")
     """
 
-    def __init__(self, addresses: str | Sequence[str], timeout: float = TIMEOUT_SECONDS) -> None:
-        self._client = Client(addresses, timeout)
+    def __init__(self, addresses: str | Sequence[str], timeout: float = TIMEOUT_SECONDS, tls: Tls = None) -> None:
+        self._client = Client(addresses, timeout, tls)
         self._dispatcher = self._client._hand_requests_of_entries_to(self._ask)
         self._connections = DirectPool()
         self._kept_for: View | None = None
@@ -116,8 +118,7 @@ class BlockingClient:
     @classmethod
     def from_url(cls, url: str) -> Self:
         """See :meth:`Client.from_url`."""
-        addresses, timeout = urls.parse(url)
-        return cls(addresses, timeout)
+        return cls(*urls.parse(url))
 
     def __enter__(self) -> Self:
         return self
@@ -214,7 +215,8 @@ class BlockingClient:
         deadline: float,
         after: errors.WrpmeError | None,
     ) -> R:
-        """Returns the reply, and sees to it that the next request like this one finds a connection."""
+        """Returns the reply, and sees to it that the next request like this one finds a connection, unless that has
+        TLS."""
         until = self._dispatcher.deadline(deadline - monotonic())
         try:
             return await self._dispatcher.ask(request, kind, position, deadline=until, after=after)
@@ -225,7 +227,7 @@ class BlockingClient:
                 self._connections.keep_only({one.address for one in view.members if one.state is not State.DOWN})
             address = self._dispatcher.answered_by
             if address and address == self._dispatcher.routes.owner_at(position) and address not in self._making:
-                if self._connections.wanted(address):
+                if self._dispatcher.context is None and self._connections.wanted(address):
                     self._making[address] = asyncio.create_task(self._connect(address))
 
     async def _connect(self, address: str) -> None:

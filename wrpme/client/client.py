@@ -50,6 +50,7 @@ from wrpme.client.dispatcher import Dispatcher
 from wrpme.client.batches.many import outcomes
 from wrpme.client.follow.follower import Follower
 from wrpme.client.requests.tracing import traced
+from wrpme.client.tls import Tls, context_of
 from wrpme.client.scan import Scan, Scanned, scanned
 from wrpme.client.watch.watcher import Watcher
 from wrpme.client.life_span import Span, Time
@@ -80,13 +81,16 @@ class Client:
         addresses: HOST:PORT of one or more nodes, tried in order at the first request. After that the client knows the
             hive, goes straight to the owner of each entry, and survives the death of these nodes.
         timeout: The seconds that each request may take, its retries included; above 0.
+        tls: With what all connections are made: :class:`wrpme.TlsFiles` that name the CA of the nodes' certificates, an
+            ``ssl.SSLContext``, or True for the CAs that the system trusts. Without it they are plain. Files are read
+            once, here.
 
     Raises:
-        UsageError: An address or the timeout is none.
+        UsageError: An address or the timeout is none, or a file can't be used.
     """
 
-    def __init__(self, addresses: str | Sequence[str], timeout: float = TIMEOUT_SECONDS) -> None:
-        self._dispatcher = Dispatcher(_check_addresses(addresses), _check_timeout(timeout))
+    def __init__(self, addresses: str | Sequence[str], timeout: float = TIMEOUT_SECONDS, tls: Tls = None) -> None:
+        self._dispatcher = Dispatcher(_check_addresses(addresses), _check_timeout(timeout), context=context_of(tls))
         self._next_id = self._dispatcher.next_id
         self._cluster = ClusterOps(self._dispatcher)
         self._admin = AdminOps(self._dispatcher, self._cluster)
@@ -96,13 +100,13 @@ class Client:
 
     @classmethod
     def from_url(cls, url: str) -> Self:
-        """Returns a client of the hive at ``wrpme://HOST:PORT,HOST:PORT/?timeout=SECONDS``.
+        """Returns a client of the hive at ``wrpme://HOST:PORT,HOST:PORT/?timeout=SECONDS``; with TLS at
+        ``wrpmes://HOST:PORT,HOST:PORT/?timeout=SECONDS&ca=FILE&cert=FILE&key=FILE``.
 
         Raises:
             UsageError: The URL is none of that kind.
         """
-        addresses, timeout = urls.parse(url)
-        return cls(addresses, timeout)
+        return cls(*urls.parse(url))
 
     async def __aenter__(self) -> Self:
         return self
@@ -502,7 +506,7 @@ class Client:
         """Returns an asynchronous iterator over what happens in the hive: views, events and figures of all nodes, as
         the classes of :mod:`wrpme.client.watch.records`. It never raises an error, and ends with its ``aclose()`` or
         with this client. It has connections of its own, made when the first record is asked for."""
-        watcher = Watcher([*self._dispatcher.addresses, *self.known_addresses])
+        watcher = Watcher([*self._dispatcher.addresses, *self.known_addresses], self._dispatcher.context)
         self._watchers.add(watcher)
         return watcher
 

@@ -13,9 +13,11 @@ import os
 import socket
 from collections import deque
 from collections.abc import Callable
+from ssl import SSLContext
 from typing import Protocol, cast
 
 from wrpme import errors
+from wrpme.client import tls
 from wrpme.client.limits import CLIENT_SWEEP_SECONDS, CLIENT_WRITE_BYTES, PING_SECONDS, SILENT_SECONDS_MAX
 from wrpme.client.lookup import look_up
 from wrpme.client.race import first_of
@@ -46,6 +48,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, address: str, owner: Owner) -> None:
         self.address = address
         self._owner = owner
+        self._has_tls = False
         self._loop = asyncio.get_running_loop()
         self._decoder: Decoder[Reply] = Decoder(Reply)
         self._preface_bytes_due = len(PREFACE)
@@ -144,6 +147,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._has_tls = transport.get_extra_info("sslcontext") is not None
         self._transport.set_write_buffer_limits(high=4 * CLIENT_WRITE_BYTES)
         self._transport.write(PREFACE)
 
@@ -151,7 +155,8 @@ class Connection(asyncio.Protocol):
         try:
             replies = self._decoder.feed(data)
         except errors.WrpmeError as error:
-            self.close(errors.ProtocolError(f"{self.address}: {error.sentence}"))
+            expects_tls = tls.wants_tls(self.address, data) if not self._has_tls else None
+            self.close(expects_tls or errors.ProtocolError(f"{self.address}: {error.sentence}"))
             return
         self._heard_at = self._loop.time()
         if self._preface_bytes_due:
@@ -171,7 +176,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._reason is None:
-            self._reason = outcomes.ended(self.address, exc)
+            self._reason = self._why(exc)
         if self._sweep is not None:
             self._sweep.cancel()
         unsent = {request.id for request in self._outbox}
@@ -195,6 +200,14 @@ class Connection(asyncio.Protocol):
         self._flush()
 
     # --- within --------------------------------------------------------------------------------------------------
+
+    def _why(self, error: Exception | None) -> errors.WrpmeError:
+        """Returns why the connection has ended by itself."""
+        if error is not None and (failure := tls.failure(self.address, error)) is not None:
+            return failure
+        if not self.ready.done():
+            return tls.ended_at_once(self.address, self._has_tls)
+        return outcomes.ended(self.address, error)
 
     def _flush(self) -> None:
         self._flush_due = False
@@ -274,13 +287,19 @@ class Connection(asyncio.Protocol):
                     future.set_exception(outcomes.late(self.address, request, sent=request.id not in unsent))
 
 
-async def _connected(host: str, port: int, factory: Callable[[], Connection]) -> Connection:
-    """Returns a connection that the other machine has taken; each of the numbers that its name has is tried."""
+async def _connected(host: str, port: int, factory: Callable[[], Connection], context: SSLContext | None) -> Connection:
+    """Returns a connection that the other machine has taken; each of the numbers that its name has is tried. With a
+    context its node has shown a certificate for the name, too."""
     loop = asyncio.get_running_loop()
+    named = None if context is None else host
+    linger = None if context is None else CONNECT_SECONDS_MAX
 
     async def attempt(number: str) -> Connection:
         async with asyncio.timeout(CONNECT_SECONDS_MAX):
-            return (await loop.create_connection(factory, number, port))[1]
+            made = await loop.create_connection(
+                factory, number, port, ssl=context, server_hostname=named, ssl_shutdown_timeout=linger
+            )
+            return made[1]
 
     failures: dict[str, Exception] = {}
     connection = await first_of(await look_up(host), attempt, Connection.close, failures)
@@ -296,24 +315,27 @@ def _is_an_answer(error: Exception) -> bool:
     return isinstance(error, OSError) and error.errno in (errno.ECONNREFUSED, errno.ENETUNREACH)
 
 
-async def dial(address: str, owner: Owner) -> Connection | errors.WrpmeError:
+async def dial(address: str, owner: Owner, context: SSLContext | None = None) -> Connection | errors.WrpmeError:
     """Returns an open connection whose other side has shown that it speaks the protocol, or the error that tells why
     there is none. It is returned, not raised, as many may wait for one dial.
 
     Each step has a time of its own: ``LOOKUP_SECONDS_MAX`` to find the name, ``CONNECT_SECONDS_MAX`` for each number
-    until the other machine takes the connection, and the same until the other process answers.
+    until the other machine takes the connection (with a ``context`` until TLS is agreed on), and the same until the
+    other process answers.
     """
     connection: Connection | None = None
     try:
         host, port = addresses.parse(address)
-        connection = await _connected(host, port, lambda: Connection(address, owner))
+        connection = await _connected(host, port, lambda: Connection(address, owner), context)
         async with asyncio.timeout(CONNECT_SECONDS_MAX):
             await asyncio.shield(connection.ready)
     except errors.WrpmeError as error:
         return error
     except (TimeoutError, OSError) as error:
-        kind = errors.ConnectionError if _is_an_answer(error) else Unheard
-        failure = kind(f"{address} ({outcomes.explain(error)})")
+        failure = tls.failure(address, error, begins=context is not None)
+        if failure is None:
+            kind = errors.ConnectionError if _is_an_answer(error) else Unheard
+            failure = kind(f"{address} ({outcomes.explain(error)})")
         if connection is not None:
             connection.close(failure)
         return failure

@@ -15,6 +15,7 @@ import socket
 from collections.abc import Callable, Sequence
 from itertools import count
 from random import Random
+from ssl import SSLContext
 from typing import TypeVar
 
 from wrpme import errors
@@ -39,12 +40,19 @@ class Dispatcher:
     """Sends requests of one client; used from one event loop.
 
     ``addresses`` are HOST:PORT of any nodes of the hive, tried in order; ``timeout`` in seconds is for each request,
-    its retries included.
+    its retries included. With a ``context`` all connections have TLS.
     """
 
-    def __init__(self, addresses: Sequence[str], timeout: float, random: Random | None = None) -> None:
+    def __init__(
+        self,
+        addresses: Sequence[str],
+        timeout: float,
+        random: Random | None = None,
+        context: SSLContext | None = None,
+    ) -> None:
         self.routes = Routes(addresses)
         self.timeout = timeout
+        self.context = context
         self.answered_by = ""
         """The address of the node that answered the latest request of an entry."""
         self._ids = count(1)
@@ -65,7 +73,7 @@ class Dispatcher:
         return self.routes.view
 
     def _begin(self) -> None:
-        self._pool = Pool(self)
+        self._pool = Pool(self, self.context)
         self._loop = OneLoop()
         self._room = asyncio.Semaphore(CLIENT_REQUESTS_MAX)
         self._home: Connection | None = None
@@ -165,8 +173,8 @@ class Dispatcher:
 
     async def spare(self, address: str) -> socket.socket | None:
         """Returns the socket of one more connection to the node at that address, for who uses it outside of the loop;
-        None if it can't be made."""
-        return None if self._closed else await self._pool.spare(address)
+        None if it can't be made. None with TLS, too: a socket alone would be plain."""
+        return None if self._closed or self.context is not None else await self._pool.spare(address)
 
     async def connection_to(self, address: str, deadline: float) -> Connection:
         """Returns a connection to the very node at that address."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from ssl import SSLContext
 from typing import Protocol
 
 from wrpme import errors
@@ -26,13 +27,14 @@ class PoolOwner(Owner, Protocol):
 
 
 class Pool:
-    """Keeps one connection for each address; used from one event loop.
+    """Keeps one connection for each address, with TLS if there is a ``context``; used from one event loop.
 
     No request waits for an address that did not answer the last time: another attempt is made beside the requests.
     """
 
-    def __init__(self, owner: PoolOwner) -> None:
+    def __init__(self, owner: PoolOwner, context: SSLContext | None = None) -> None:
         self._owner = owner
+        self._context = context
         self._open: dict[str, Connection] = {}
         self._dialling: dict[str, asyncio.Task[Connection | errors.WrpmeError]] = {}
         self._failed: dict[str, float] = {}
@@ -83,7 +85,7 @@ class Pool:
 
     async def _dial(self, address: str) -> Connection | errors.WrpmeError:
         try:
-            outcome = await dial(address, self._owner)
+            outcome = await dial(address, self._owner, self._context)
             if isinstance(outcome, Connection):
                 outcome = await self._introduced(outcome)
         finally:

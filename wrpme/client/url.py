@@ -1,18 +1,28 @@
-"""A hive as one line: ``wrpme://HOST:PORT,HOST:PORT/?timeout=SECONDS``, for settings and environments."""
+"""A hive as one line: ``wrpme://HOST:PORT,HOST:PORT/?timeout=SECONDS``, for settings and environments. With TLS it is
+``wrpmes://``, and may name files."""
 
 from __future__ import annotations
 
 from urllib.parse import parse_qsl, urlsplit
 
 from wrpme.errors import UsageError
+from wrpme.files.certificates import TlsFiles
 from wrpme.limits import TIMEOUT_SECONDS
 
-SCHEME = "wrpme"
-WRITTEN = "wrpme://HOST:PORT,HOST:PORT/?timeout=SECONDS"
+SCHEMES = PLAIN, WITH_TLS = ("wrpme", "wrpmes")
+WRITTEN = (
+    "wrpme://HOST:PORT,HOST:PORT/?timeout=SECONDS, or with TLS "
+    "wrpmes://HOST:PORT/?timeout=SECONDS&ca=FILE&cert=FILE&key=FILE"
+)
 
 
-def parse(url: str) -> tuple[list[str], float]:
-    """Returns the addresses of the nodes, and the timeout in seconds.
+def is_url(location: str) -> bool:
+    """Returns whether that is meant as a URL of a hive, rather than as an address."""
+    return location.partition("://")[0] in SCHEMES
+
+
+def parse(url: str) -> tuple[list[str], float, TlsFiles | None]:
+    """Returns the addresses of the nodes, the timeout in seconds, and the files for TLS; None without TLS.
 
     Raises:
         UsageError: The URL is none of this kind; the sentence says what of it.
@@ -22,21 +32,30 @@ def parse(url: str) -> tuple[list[str], float]:
         options = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
     except ValueError as error:
         raise _wrong(url, str(error)) from None
-    if parts.scheme != SCHEME:
+    if parts.scheme not in SCHEMES:
         raise _wrong(url, f"its scheme is {parts.scheme!r}")
     if "@" in parts.netloc:
         raise _wrong(url, "a hive has no users and no passwords")
     if parts.path not in ("", "/") or parts.fragment:
         raise _wrong(url, "nothing but options may follow the addresses")
     timeout = TIMEOUT_SECONDS
+    files = dict.fromkeys(("ca", "cert", "key"), "")
     for name, value in options:
+        if name in files:
+            if parts.scheme != WITH_TLS:
+                raise _wrong(url, f"{name} is for TLS, which wrpmes:// has")
+            if not value:
+                raise _wrong(url, f"{name} names no file")
+            files[name] = value
+            continue
         if name != "timeout":
             raise _wrong(url, f"there is no option {name!r}")
         try:
             timeout = float(value)
         except ValueError:
             raise _wrong(url, f"the timeout is {value!r}") from None
-    return [address for address in parts.netloc.split(",") if address], timeout
+    tls = TlsFiles(*files.values()) if parts.scheme == WITH_TLS else None
+    return [address for address in parts.netloc.split(",") if address], timeout, tls
 
 
 def _wrong(url: str, why: str) -> UsageError:

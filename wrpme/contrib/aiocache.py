@@ -14,20 +14,26 @@ from aiocache.base import BaseCache
 from aiocache.serializers import JsonSerializer
 
 from wrpme import errors
+from wrpme.client import url as urls
 from wrpme.client.client import Client
+from wrpme.client.tls import Tls
 from wrpme.client.batches.arguments import Alias
 from wrpme.contrib.values import alias_of
 
 
 class Cache(BaseCache):
-    """A cache in one event loop; ``addresses`` are HOST:PORT of any nodes. Values go through the serializer (JSON by
-    default), and a number that it writes in digits is a counter. ``raw`` calls a method of the client."""
+    """A cache in one event loop; ``addresses`` are HOST:PORT of any nodes, or a URL of a hive; ``tls`` is that of
+    :class:`wrpme.Client`. Values go through the serializer (JSON by default), and a number that it writes in digits is
+    a counter. ``raw`` calls a method of the client."""
 
     NAME = "wrpme"
 
-    def __init__(self, addresses: str | Sequence[str], serializer: Any = None, **options: Any) -> None:
+    def __init__(self, addresses: str | Sequence[str], serializer: Any = None, tls: Tls = None, **options: Any) -> None:
         super().__init__(serializer=serializer or JsonSerializer(), **options)
-        self._client = Client(addresses)
+        if isinstance(addresses, str) and urls.is_url(addresses):
+            self._client = Client.from_url(addresses)
+        else:
+            self._client = Client(addresses, tls=tls)
 
     async def _get(self, key: str, encoding: str | None = "utf-8", _conn: Any = None) -> str | bytes | None:
         content = await self._client.get(self._alias(key), default=None)

@@ -3,14 +3,15 @@
     CACHES = {
         "default": {
             "BACKEND": "wrpme.contrib.django.Cache",
-            "LOCATION": "127.0.0.1:5909,127.0.0.1:5910",  # or a list, or wrpme://HOST:PORT/?timeout=5
+            "LOCATION": "127.0.0.1:5909,127.0.0.1:5910",  # or a list, or wrpme://HOST:PORT/?timeout=5, or wrpmes://
             "KEY_PREFIX": "shop",
             "OPTIONS": {"protocol": 5, "timeout": 5},
         }
     }
 
-``protocol`` is that of pickle (the highest by default), ``timeout`` the seconds that each request may take. A cache
-that can't reach its hive raises :class:`wrpme.WrpmeError`: it does not pass for an empty one.
+``protocol`` is that of pickle (the highest by default), ``timeout`` the seconds that each request may take, ``tls``
+that of :class:`wrpme.Client`. A cache that can't reach its hive raises :class:`wrpme.WrpmeError`: it does not pass for
+an empty one.
 """
 
 from __future__ import annotations
@@ -24,12 +25,13 @@ from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
 from wrpme import errors
 from wrpme.client import url as urls
 from wrpme.client.blocking import BlockingClient
+from wrpme.client.tls import Tls
 from wrpme.contrib.values import alias_of, dumps, loads, removed
 from wrpme.limits import EXPIRY_MILLISECONDS_MAX, TIMEOUT_SECONDS
 
 SPAN_SECONDS_MAX = EXPIRY_MILLISECONDS_MAX // 2000
 """A longer timeout is for ever."""
-_CLIENTS: dict[tuple[tuple[str, ...], float], BlockingClient] = {}
+_CLIENTS: dict[tuple[tuple[str, ...], float, Tls], BlockingClient] = {}
 """Django makes a cache for each thread; those of one hive have one client."""
 
 
@@ -41,12 +43,14 @@ class Cache(BaseCache):
         super().__init__(params)
         options = params.get("OPTIONS", {})
         self._protocol: int = options.get("protocol", pickle.HIGHEST_PROTOCOL)
-        if isinstance(location, str) and location.startswith(f"{urls.SCHEME}:"):
-            addresses, timeout = urls.parse(location)
+        tls: Tls
+        if isinstance(location, str) and urls.is_url(location):
+            addresses, timeout, tls = urls.parse(location)
         else:
             addresses = location.split(",") if isinstance(location, str) else list(location)
             timeout = options.get("timeout", TIMEOUT_SECONDS)
-        hive = (tuple(addresses), timeout)
+            tls = options.get("tls")
+        hive = (tuple(addresses), timeout, tls)
         known = _CLIENTS.get(hive)
         self._client = known if known is not None else _CLIENTS.setdefault(hive, BlockingClient(*hive))
 

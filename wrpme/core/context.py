@@ -22,6 +22,7 @@ from wrpme.core.outbox import Origin, Outbox, Part
 from wrpme.core.replication.marks import Marks
 from wrpme.core.replication.reconciled import Reconciled
 from wrpme.core.stats.response_times import ResponseTimes
+from wrpme.core.stats.audit import Audit
 from wrpme.core.stats.slow_requests import SlowRequests
 from wrpme.core.stats.traces import Traces
 from wrpme.core.stats.slot_counts import SlotCounts, counts_of
@@ -125,7 +126,8 @@ class NodeContext:
         """How this node's own disk takes batches."""
         self.traces = Traces(self.say, lambda: self.now)
         self.slow = SlowRequests(settings.slow_seconds, self.say)
-        self.outbox = Outbox(settings, self.routes, self.process, self.traces)
+        self.audit = Audit(self._note, self.address_of)
+        self.outbox = Outbox(settings, self.routes, self.process, self.traces, self.audit)
         self.reconciled = Reconciled(reader, self.commits)
         self.heartbeats = HeartbeatLeases(now, settings.id[0])
         self.lateness = Lateness()
@@ -297,6 +299,10 @@ class NodeContext:
                 kind, alias, seconds, self.now, self.wall(), source=self.who(origin), error=error, others=seconds,
                 waited_for=waited_for, request_id=self.traces.request_id((origin, number)),
             )  # fmt: skip
+
+    def _note(self, level: str, line: str) -> None:
+        """A line for a file of its own, if there is one, so that it is no part of the story."""
+        self.outbox.effects.append(LogLine(level, line))
 
     def say(self, level: str, line: str) -> None:
         """A line of the log."""

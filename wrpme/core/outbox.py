@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from wrpme.core.io import Effect, Process, ReplyTo, Send, SendToAll, Settings
 from wrpme.core.replication.stream import acks_in_parts, size_of_stream
 from wrpme.errors import BusyError, WrpmeError
+from wrpme.core.stats.audit import Audit
 from wrpme.core.stats.traces import Traces
 from wrpme.core.limits import ANSWER_BYTES_USUAL, COPY_SILENCE_SECONDS, STREAM_BYTES_USUAL
 from wrpme.protocol import view_index
@@ -72,9 +73,11 @@ NO_ROOM = "too many large answers of this node wait to be taken; nothing was cha
 class Outbox:
     """``routes`` gives the address that leads to each other member; it belongs to the context, which keeps it."""
 
-    def __init__(self, settings: Settings, routes: Mapping[NodeId, str], process: Process, traces: Traces) -> None:
+    def __init__(
+        self, settings: Settings, routes: Mapping[NodeId, str], process: Process, traces: Traces, audit: Audit
+    ) -> None:
         self._process = process
-        self._traces = traces
+        self._traces, self._audit = traces, audit
         self._id, self._incarnation = settings.id, settings.incarnation
         self._routes = routes
         self._hive, self._era, self._epoch = b"", 1, 0
@@ -196,6 +199,8 @@ class Outbox:
         """The answer to a request, to whoever asked."""
         if self._traces.open:
             self._traces.ended((origin, reply.id), reply)
+        if self._audit.open:
+            self._audit.ended((origin, reply.id), reply)
         if isinstance(origin, int):
             self.effects.append(ReplyTo(origin, reply, valid_until))
         elif isinstance(origin, Part):

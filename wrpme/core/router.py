@@ -40,6 +40,7 @@ from wrpme.protocol.messages import (
     Unfollow, Update, VerifyArc, ViewIs, is_read,
 )  # fmt: skip
 from wrpme.protocol.administration import SNAPSHOT_REQUESTS
+from wrpme.core.stats.audit import AUDITED
 from wrpme.core.stats.traces import Trace
 from wrpme.protocol.quoting import named
 from wrpme.protocol.administration import GetSlow, kind_in_words, request_id_of
@@ -203,6 +204,9 @@ class Router:
             return
         if type(origin) is int:
             self.requests[kind] = self.requests.get(kind, 0) + 1
+        if isinstance(request, AUDITED):
+            context = self.context
+            context.audit.begin((origin, request.id), request, context.me, context.who(origin))
         if isinstance(request, _TO_NODES):
             self._for_node(origin, request)
         elif isinstance(request, RingScan):

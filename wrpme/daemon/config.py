@@ -44,6 +44,7 @@ class Config(msgspec.Struct, frozen=True):
     log_console: bool | None
     log_format: str
     log_level: str
+    audit_log: str
     replication: int
     grace_seconds: float
     slow_seconds: float
@@ -72,6 +73,7 @@ class Config(msgspec.Struct, frozen=True):
             "tls-cert": self.tls_files.certificate,
             "tls-key": self.tls_files.key,
             "tls-ca": self.tls_files.ca,
+            "audit-log": self.audit_log,
             "replication": self.replication or None,
         }
         return {name: (_utf8(value), _utf8(self.given.origin(name))) for name, value in found.items()}
@@ -212,6 +214,7 @@ def _checked(given: Given) -> Config:
         log_console=given["log-console"] or None,
         log_format=given["log-format"],
         log_level=given["log-level"],
+        audit_log=os.path.abspath(given["audit-log"]) if given["audit-log"] else "",
         replication=given["replication"],
         grace_seconds=given["grace"],
         slow_seconds=given["slow-threshold"],

@@ -21,11 +21,17 @@ from typing import TextIO, cast
 from wrpme.daemon.limits import (
     LOG_CLOSE_SECONDS_MAX, LOG_LINE_CHARACTERS_MAX, LOG_LINES_KEPT, THROTTLE_LINES_MAX, THROTTLE_SECONDS,
 )  # fmt: skip
-from wrpme.daemon.log_format import OWN, TextFormatter, one_line
+from wrpme.daemon.log_format import AUDIT, OWN, TextFormatter, one_line
 from wrpme.daemon.log_handlers import STDERR, DescriptorHandler, LogFile, Outlet, reason
 from wrpme.errors import StartError
 
-_NUMBERS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+_NUMBERS = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+    "audit": AUDIT,
+}
 _TEXT = TextFormatter()
 
 
@@ -33,14 +39,20 @@ class Log:
     """A logger of the standard library, with the handlers that a node needs.
 
     Lines below ``level`` are left out. They go to the file at ``path``, if it is not empty, and with ``console`` to
-    stderr, both as ``formatter`` shows them; the last ones are ``kept`` in any case, as text.
+    stderr, both as ``formatter`` shows them; the last ones are ``kept`` in any case, as text. What is audited goes to
+    the file at ``audit_path`` alone, if there is one.
 
     Raises:
         StartError: the log file can't be written.
     """
 
     def __init__(
-        self, path: str = "", console: bool = False, level: str = "info", formatter: logging.Formatter = _TEXT
+        self,
+        path: str = "",
+        console: bool = False,
+        level: str = "info",
+        formatter: logging.Formatter = _TEXT,
+        audit_path: str = "",
     ) -> None:
         self.kept: deque[str] = deque(maxlen=LOG_LINES_KEPT)
         self._logger = logging.Logger(OWN, _NUMBERS[level])
@@ -48,18 +60,25 @@ class Log:
         self._stderr = Outlet(_stderr(), "stderr")
         self._console = console
         self._outlets = [self._stderr]
-        self._log_file: LogFile | None = None
+        self._files: list[tuple[Outlet, LogFile]] = []
+        self._audit: Outlet | None = None
         if console:
             self._logger.addHandler(self._stderr)
         if path:
-            try:
-                self._log_file = LogFile(path, self.say)
-            except OSError as error:
-                raise StartError(f"the log file {path} can't be written ({reason(error)})") from None
-            self._file = Outlet(self._log_file, "the log file")
-            self._logger.addHandler(self._file)
-            self._outlets.insert(0, self._file)
+            self._logger.addHandler(self._to_file(path, "the log file"))
+        if audit_path:
+            self._audit = self._to_file(audit_path, "the audit log")
         self.show_as(formatter)
+
+    def _to_file(self, path: str, what: str) -> Outlet:
+        try:
+            file = LogFile(path, self.say)
+        except OSError as error:
+            raise StartError(f"{what} {path} can't be written ({reason(error)})") from None
+        outlet = Outlet(file, what)
+        self._files.append((outlet, file))
+        self._outlets.insert(len(self._files) - 1, outlet)
+        return outlet
 
     def show_as(self, formatter: logging.Formatter) -> None:
         """Shows lines that are said from now on in another way."""
@@ -75,7 +94,11 @@ class Log:
 
     def say(self, level: str, line: str) -> None:
         """Logs one line, cut and freed of control characters."""
-        self._logger.log(_NUMBERS[level], line)
+        number = _NUMBERS[level]
+        if number == AUDIT and self._audit is not None:
+            self._audit.handle(self._logger.makeRecord(OWN, number, "", 0, line, (), None))
+        else:
+            self._logger.log(number, line)
 
     def fatal(self, sentence: str) -> None:
         """Logs the sentence with which the process ends. It goes to stderr without time and level, whether or not
@@ -91,9 +114,10 @@ class Log:
         self._logger.error("a defect of wrpme itself", exc_info=error)
 
     def reopen(self) -> None:
-        """Opens the log file again, which may have been moved away; goes on in the old one if none can be made."""
-        if self._log_file is not None:
-            self._file.call(self._log_file.reopen)
+        """Opens the log file again, which may have been moved away, and that of the audit; goes on in the old one if
+        none can be made."""
+        for outlet, file in self._files:
+            outlet.call(file.reopen)
 
     def take_over(self) -> None:
         """From here on all that the process logs or prints goes to this log: a print would wait."""

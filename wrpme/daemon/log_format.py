@@ -11,7 +11,9 @@ from wrpme.daemon.limits import LOG_LINE_CHARACTERS_MAX, LOG_TRACEBACK_LINES_MAX
 
 OWN = "wrpmed"
 """The name of the node's own logger. Records of any other logger come from a library and name it."""
-_SHOWN = {"debug": "DEBUG", "info": "INFO ", "warning": "WARN ", "error": "ERROR"}
+AUDIT = 45
+"""The level of what is audited: above all that may be left out."""
+_SHOWN = {"debug": "DEBUG", "info": "INFO ", "warning": "WARN ", "error": "ERROR", "audit": "AUDIT"}
 _STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
 """Attributes that every record may have; all others were given as ``extra``."""
 
@@ -73,6 +75,8 @@ def one_line(text: str) -> str:
 
 def _level(record: logging.LogRecord) -> str:
     """A library may use levels of its own: they count as the next lower one of ours."""
+    if record.levelno == AUDIT and record.name == OWN:
+        return "audit"
     if record.levelno >= logging.ERROR:
         return "error"
     if record.levelno >= logging.WARNING:

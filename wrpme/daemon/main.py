@@ -60,7 +60,8 @@ def _open_log(config: Config) -> Log:
     console = config.log_console
     if console is None:
         console = not config.log_file and stderr_is_terminal()
-    log = Log(config.log_file, console, config.log_level, formatter(config.log_format, str(config.advertise)))
+    shown = formatter(config.log_format, str(config.advertise))
+    log = Log(config.log_file, console, config.log_level, shown, config.audit_log)
     log.take_over()
     return log
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -10,13 +11,18 @@ from wrpme import options
 from wrpme.files import option_files
 from wrpme.errors import UsageError
 from wrpme.limits import TIMEOUT_SECONDS
-from wrpme.options import WRPMESH
+from wrpme.options import WRPMESH, Given
 from wrpme.protocol import address
 from wrpme.version import VERSION
+
+if TYPE_CHECKING:
+    from wrpme.files.certificates import TlsFiles
 
 DAEMON = address.DEFAULT
 FILE = "~/.config/wrpme/wrpmesh.toml"
 """Where the file of options is, unless XDG_CONFIG_HOME says otherwise."""
+NO_TLS = "none"
+"""In place of a file of CAs."""
 USAGE = """\
 wrpmesh [--daemon HOST:PORT]... [--timeout SECONDS] [COMMAND [ARGUMENT...]]
 wrpmesh --hive-name NAME [--timeout SECONDS] [COMMAND [ARGUMENT...]]
@@ -29,8 +35,8 @@ The shell of a wrpme hive. Without COMMAND: interactive, or one command a line f
 
 {options}
 
-Where --daemon, --hive-name or --timeout is not given, WRPME_DAEMON, WRPME_HIVE_NAME or WRPME_TIMEOUT in the
-environment serves, then daemon and timeout in {file}.
+Where --daemon, --hive-name, --timeout or --tls-... is not given, WRPME_DAEMON, WRPME_HIVE_NAME, WRPME_TIMEOUT or
+WRPME_TLS_... in the environment serves, then daemon, timeout and tls-... in {file}.
 wrpmesh help lists the commands."""
 
 
@@ -39,6 +45,9 @@ class Options(Struct, frozen=True):
 
     daemons: tuple[str, ...] = (DAEMON,)
     timeout: float = TIMEOUT_SECONDS
+    tls_ca: str = ""
+    tls_cert: str = ""
+    tls_key: str = ""
     request_id: str = ""
     hive: int = 0
     tui: bool = False
@@ -47,6 +56,15 @@ class Options(Struct, frozen=True):
     replay: str = ""
     words: tuple[str, ...] = ()
     answer: str = ""
+
+    @property
+    def tls(self) -> TlsFiles | None:
+        """What nodes are talked to with; None without TLS."""
+        if not self.tls_ca:
+            return None
+        from wrpme.files.certificates import TlsFiles  # here: no other mode pays for it
+
+        return TlsFiles(self.tls_ca, self.tls_cert, self.tls_key)
 
 
 def parse_options(
@@ -74,9 +92,13 @@ def parse_options(
     for name in ("tui", "web"):
         if given[name] and given.words:
             raise UsageError(f"--{name} opens the dashboard, which takes no COMMAND; type it there")
+    tls_ca, tls_cert, tls_key = _tls(given)
     return Options(
         daemons=tuple(map(str, given["daemon"])) or (DAEMON,),
         timeout=given["timeout"],
+        tls_ca=tls_ca,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
         request_id=given["request-id"] or "",
         hive=given["hive"] or 0,
         tui=given["tui"],
@@ -85,6 +107,23 @@ def parse_options(
         replay=given["replay"] or "",
         words=given.words,
     )
+
+
+def _tls(given: Given) -> tuple[str, ...]:
+    """Returns the files for TLS: of CAs, of a certificate and of its key; each of them may be from another source.
+
+    Raises:
+        UsageError: one is missing.
+    """
+    names = ("tls-ca", "tls-cert", "tls-key")
+    files = tuple(given[name] or "" for name in names)
+    if files[0] == NO_TLS:
+        return ("", "", "")
+    if any(files[1:]) and not all(files):
+        has = next(name for name in names[1:] if given[name])
+        lacks = next(name for name in names if not given[name])
+        raise UsageError(f"{has} ({given.origins[has]}) needs {lacks}: a certificate, its key, and the CA of the nodes")
+    return files
 
 
 def help_text() -> str:

@@ -56,7 +56,7 @@ async def _read(replay: Replay, console: Console) -> Timeline:
 async def _on_hive(options: Options, daemons: tuple[str, ...], local: LocalHive | None) -> int:
     recorder = Recorder(options.record) if options.record else None
     try:
-        async with Client(daemons, options.timeout) as client:
+        async with Client(daemons, options.timeout, options.tls) as client:
             app = Dashboard(Timeline(), client=client, watch=client.watch, local=local, recorder=recorder)
             return await run(app)
     finally:

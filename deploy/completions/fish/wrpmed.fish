@@ -6,6 +6,7 @@ complete -c wrpmed -l peer -r -d 'any node of the hive to join, which need not b
 complete -c wrpmed -s r -l root -r -a '(__fish_complete_directories)' -d 'the data directory'
 complete -c wrpmed -s l -l log-file -r -F -d 'log there: appended, reopened on SIGHUP'
 complete -c wrpmed -s o -l log-console -d 'log to stderr'
+complete -c wrpmed -l audit-log -r -F -d 'log there who asked for what changes the hive: apart from the log'
 complete -c wrpmed -l log-format -r -a 'text json' -d 'log lines of text, or one JSON object a line'
 complete -c wrpmed -l tls-mode -r -a 'off allow prefer require' -d 'whether connections may, or must, be by TLS'
 complete -c wrpmed -l tls-cert -r -F -d 'the node'\''s certificate, read again on SIGHUP'

@@ -6,7 +6,7 @@ function __wrpmesh_command --description 'prints the command on the line, if the
     for word in (commandline -opc)[2..-1]
         if test $skip = 1
             set skip 0
-        else if contains -- $word --daemon --hive-name --timeout --request-id --hive --web --record --replay
+        else if contains -- $word --daemon --hive-name --timeout --tls-ca --tls-cert --tls-key --request-id --hive --web --record --replay
             set skip 1
         else if not string match -q -- '-*' $word
             echo $word
@@ -80,6 +80,9 @@ complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -a exit -d 'leaves the
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -l daemon -r -d 'a node of the hive; the first that answers serves'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -l hive-name -r -d 'the hive that ~/.config/wrpme/wrpmesh.toml has under this name'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -l timeout -r -d 'how long a command may take, its retries included'
+complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -l tls-ca -r -F -d 'TLS with nodes whose certificates are of a CA in this file of PEM; none is for no TLS'
+complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -l tls-cert -r -F -d 'the certificate that shows who this client is; together with its key'
+complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -l tls-key -r -F -d 'the key of that certificate, without a passphrase'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -l request-id -r -d 'the logs of all nodes that a request touches name it by this id'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -l hive -r -d 'start a hive of N nodes in ./hive first, and stop it at the end'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -l tui -d 'open the dashboard: the shell beside a live picture of the hive'

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 from collections.abc import Mapping
 
 from wrpme import errors
@@ -29,6 +30,11 @@ class Lost(errors.ConnectionError):
 class Unheard(errors.ConnectionError):
     """Neither a connection nor a refusal came back from an address: packets were lost, and another attempt may be
     answered."""
+
+
+class Untrusted(errors.ConnectionError):
+    """Somebody is there, but what the two sides want of TLS does not go together: another attempt would end as this
+    one."""
 
 
 def repeatable(request: Request, lost: Lost) -> Lost:
@@ -97,7 +103,7 @@ def nobody(failures: Mapping[str, Exception]) -> errors.WrpmeError:
     if len(reasons) < len(failures):  # a defect: it must not pass for a node that is not there
         raise next(error for error in failures.values() if not isinstance(error, errors.WrpmeError))
     for error in reasons:  # one that answers, but not as it should, tells more
-        if not isinstance(error, errors.ConnectionError):
+        if not isinstance(error, errors.ConnectionError) or isinstance(error, Untrusted):
             return error
     shown = ", ".join(error.sentence for error in reasons[:5])
     more = f" and {len(reasons) - 5} more" if len(reasons) > 5 else ""
@@ -110,6 +116,8 @@ def explain(error: BaseException) -> str:
         return f"no answer within {CONNECT_SECONDS_MAX:g} s"
     if isinstance(error, socket.gaierror):
         return "the name can't be resolved"
+    if isinstance(error, ssl.SSLError):
+        return "cut off"
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno).lower()
     return str(error) or type(error).__name__

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from itertools import count
+from ssl import SSLContext
 from types import TracebackType
 
 import msgspec
@@ -77,8 +78,9 @@ class Watcher:
     It begins with the first record that is asked for. Whoever does not read for long misses some, and is told so.
     """
 
-    def __init__(self, addresses: Iterable[str]) -> None:
+    def __init__(self, addresses: Iterable[str], context: SSLContext | None = None) -> None:
         self._given = tuple(dict.fromkeys(addresses))
+        self._context = context
         self._known: dict[str, None] = {}
         self._nodes: dict[str, _Node] = {}
         self._home: _Node | None = None
@@ -169,7 +171,7 @@ class Watcher:
         """Keeps a connection to the node for as long as it is watched."""
         pause = WATCH_RETRY_SECONDS_MIN
         for attempt in count():
-            outcome = await dial(node.ways[attempt % len(node.ways)], node)
+            outcome = await dial(node.ways[attempt % len(node.ways)], node, self._context)
             if isinstance(outcome, Connection):
                 self._connected(node, outcome)
                 await asyncio.shield(outcome.ended)

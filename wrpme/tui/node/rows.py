@@ -23,7 +23,7 @@ from wrpme.tui.state.scene import ArcShown, Mode, Mood, NodeShown, NodeState, Sc
 FIGURE_CELLS = 25
 LABEL_CELLS = 10
 BAR_CELLS = 16
-LEVELS = {"DEBUG": "dim", "INFO": "text", "WARN": "warn", "ERROR": "bad"}
+LEVELS = {"DEBUG": "dim", "INFO": "text", "WARN": "warn", "ERROR": "bad", "AUDIT": "accent"}
 """Role of each level of a log line."""
 
 

@@ -25,7 +25,7 @@ from msgspec.structs import replace
 
 from wrpme import errors
 from wrpme.protocol.address import Address, is_number
-from wrpme.shell.arguments import Options
+from wrpme.shell.arguments import NO_TLS, Options
 from wrpme.shell.console import Console
 from wrpme.shell.execute import Answer
 from wrpme.shell.local_hive import LocalHive, serve_local
@@ -84,6 +84,9 @@ def command_of(options: Options) -> list[str]:
     else:
         given = [word for daemon in options.daemons for word in ("--daemon", daemon)]
         given += ["--timeout", str(options.timeout)]
+        given += ["--tls-ca", options.tls_ca or NO_TLS]
+        if options.tls_cert:
+            given += ["--tls-cert", options.tls_cert, "--tls-key", options.tls_key]
     return [sys.executable, "-m", "wrpme.cli", "--tui", *given]
 
 

@@ -1,0 +1,58 @@
+"""What operators ask for, and what becomes of it: a line for each, at the node that is asked and at the one that acts.
+
+A line is said with the answer, and names who asked. A request that is never answered has none: but whoever acts has
+said in the log before that what it begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from wrpme.errors import BY_CODE, WrpmeError
+from wrpme.protocol.administration import ForgetNode, LeaveNode, Recover, SetReplication, StopNode
+from wrpme.protocol.messages import Failed, RemoveAll, Reply
+from wrpme.protocol.view import NodeId
+
+AUDITS_MAX = 256
+"""So many may be unanswered at a time; the oldest are given up."""
+AUDITED = (StopNode, LeaveNode, ForgetNode, Recover, SetReplication, RemoveAll)
+_WORDS: dict[type[Any], str] = {
+    StopNode: "stop_node", LeaveNode: "leave", ForgetNode: "forget", Recover: "recover",
+    SetReplication: "set_replication", RemoveAll: "remove_all",
+}  # fmt: skip
+
+
+class Audit:
+    """``say`` leaves a line in the log, ``address_of`` names a node."""
+
+    def __init__(self, say: Callable[[str, str], None], address_of: Callable[[NodeId], str]) -> None:
+        self._say = say
+        self._address_of = address_of
+        self.open: dict[tuple[Any, int], str] = {}
+        """By who asked, and under which number: what, and who."""
+
+    def begin(self, place: tuple[Any, int], request: Any, me: NodeId, who: str) -> None:
+        """Somebody asks for something that is audited."""
+        if isinstance(request, RemoveAll) and request.after:
+            return  # a further page of what was asked for before
+        what = _WORDS[type(request)]
+        if isinstance(request, ForgetNode):
+            what += f" {self._address_of(request.member)}"
+        elif isinstance(request, SetReplication):
+            what += f" {request.replication}"
+        elif not isinstance(request, Recover):
+            what += f" {self._address_of(request.node or me)}"
+        if len(self.open) >= AUDITS_MAX:
+            del self.open[next(iter(self.open))]
+        self.open[place] = f"{what}, asked by {who}"
+
+    def ended(self, place: tuple[Any, int], reply: Reply) -> None:
+        """A reply leaves; it may be that to something that is audited."""
+        asked = self.open.pop(place, None)
+        if asked is None:
+            return
+        outcome = "done"
+        if type(reply) is Failed:
+            outcome = f"{BY_CODE.get(reply.code, WrpmeError).word}: {reply.sentence}"
+        self._say("audit", f"{asked}: {outcome}")
