@@ -11,6 +11,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
+from functools import partial
 
 from wrpme.daemon.limits import (
     ACCEPT_RETRY_SECONDS, ACCEPTS_PER_TURN_MAX, FAREWELL_SECONDS_MAX, FIRST_BYTE_SECONDS_MAX,
@@ -95,12 +96,14 @@ class Gate:
             self._entering.add(task)
             if self._tls is not None:
                 self._unproven[task] = None
-            task.add_done_callback(self._entered)
+            task.add_done_callback(partial(self._entered, made))
 
-    def _entered(self, task: asyncio.Task[None]) -> None:
+    def _entered(self, made: socket.socket, task: asyncio.Task[None]) -> None:
         self._entering.discard(task)
         self._unproven.pop(task, None)
         self._handshakes.pop(task, None)
+        if task.cancelled():  # perhaps before it began
+            made.close()
 
     def _displace(self) -> bool:
         """Closes the connection that has proven nothing for longest; returns whether there is one."""
@@ -136,9 +139,6 @@ class Gate:
         except OSError:
             made.close()
             return
-        except asyncio.CancelledError:
-            made.close()
-            raise
         seconds = (HANDSHAKE_SECONDS_MAX, FAREWELL_SECONDS_MAX) if context is not None else (None, None)
         try:
             await self._loop.connect_accepted_socket(
