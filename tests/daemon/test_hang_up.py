@@ -80,8 +80,8 @@ def changes(process: Process, address: str, path: Path, text: str) -> None:
         return process.until(part)
 
     again = "the configuration was read again: "
-    assert told[0] in hang_up(text.replace("120", "30"), again)
-    assert told[1] in hang_up(text.replace("120", "30") + "sessions = 500\nreplication = 3\n", again)
+    assert told[0] in hang_up(text.replace("grace = 120", "grace = 30"), again)
+    assert told[1] in hang_up(text.replace("grace = 120", "grace = 30") + "sessions = 500\nreplication = 3\n", again)
     bad = text.replace("grace", "grce")
     line = hang_up(bad, "the configuration stays as it is: ")
     assert re.sub(r"line \d+", "line 5", line).endswith(told[2].replace("/etc/wrpme", str(path.parent))), line
