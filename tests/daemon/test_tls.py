@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import socket
 import ssl
 from contextlib import suppress
@@ -12,9 +14,11 @@ import pytest
 
 from tests.certificates import Authority
 from tests.daemon_parts import PATIENCE_SECONDS, Daemon, KeptLog, Raw, daemon, envelope
+from tests.system.daemons import free_port, until
 from wrpme.core.io import LinkDown, LinkUp, Send
-from wrpme.daemon import config
+from wrpme.daemon import config, supervisor
 from wrpme.daemon.net import gate
+from wrpme.daemon.net.listen import listen
 from wrpme.daemon.security.tls import NO_CERTIFICATE, REFUSED, SPEAKS_NO_TLS, TLS_ONLY, Tls
 from wrpme.daemon.supervisor import Supervisor
 from wrpme.errors import ProtocolError, UsageError
@@ -282,3 +286,33 @@ async def test_a_node_does_not_start_with_files_that_cannot_be_used(files: TlsFi
     given = config.parse(["--transient", *named, "--tls-ca", str(tmp_path / "none.pem")])
     with pytest.raises(UsageError, match=r"none\.pem can't be read"):
         Supervisor(given, [], KeptLog())
+
+
+async def test_files_that_have_changed_are_read_without_being_told(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A certificate whose key is still another one's waits for it; what can't be used is told once."""
+    monkeypatch.setattr(supervisor, "CERTIFICATE_LOOK_SECONDS", 0.01)
+    named = authority.issue("changing")
+    given = ["--tls-mode", "allow", "--tls-cert", named.certificate, "--tls-key", named.key, "--tls-ca", named.ca]
+    address = f"127.0.0.1:{free_port()}"
+    settings = config.parse(["-a", address, "--transient", *given])
+    log = KeptLog()
+    node = Supervisor(settings, listen(settings.address), log)
+    running = asyncio.ensure_future(node.run())
+
+    def said(words: str) -> int:
+        return sum(words in line for line in log.lines)
+
+    await until("it serves", lambda: _is(said("serving at")))
+    Path(named.key).write_text("no key")
+    await until("it is told", lambda: _is(said("the certificate stays the one that it was")))
+    authority.issue("changing", days=9)
+    await until("the new one", lambda: _is(said("was read again: it is valid for 9.0 d")))
+    assert said("the certificate stays the one that it was") == 1
+    os.kill(os.getpid(), signal.SIGTERM)
+    await running
+
+
+async def _is(found: int) -> bool:
+    return found > 0

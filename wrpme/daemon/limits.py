@@ -39,6 +39,8 @@ ACCEPTS_PER_TURN_MAX = 64
 """One turn of the loop lets so many connections in."""
 ACCEPT_RETRY_SECONDS = 0.5
 """Where the system has no file for a connection, the node accepts none for so long."""
+CERTIFICATE_LOOK_SECONDS = 10.0
+"""So often the node looks whether the files of its certificate have changed."""
 HANDSHAKES_MAX = 1024
 """So many connections are in their handshake of TLS; for a further one that which is in it for longest is closed."""
 FIRST_BYTE_SECONDS_MAX = 5.0

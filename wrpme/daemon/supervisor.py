@@ -30,7 +30,7 @@ from wrpme.core.stats.slot_counts import SlotCounts, counts_of
 from wrpme.daemon import disk_full, hypervisor, resources, systemd
 from wrpme.daemon.config import Config
 from wrpme.daemon.disk_full import UnavailableNode
-from wrpme.daemon.limits import DISK_CHECK_SECONDS, DISK_CHECK_SECONDS_MAX
+from wrpme.daemon.limits import CERTIFICATE_LOOK_SECONDS, DISK_CHECK_SECONDS, DISK_CHECK_SECONDS_MAX
 from wrpme.daemon.log import Log
 from wrpme.daemon.log_format import formatter
 from wrpme.daemon.net.gate import Gate
@@ -38,7 +38,7 @@ from wrpme.daemon.net.listen import room
 from wrpme.daemon.net.redis.client import Options
 from wrpme.daemon.resources import Machine
 from wrpme.daemon.runner import NodeLike, Runner
-from wrpme.daemon.security.tls import OFF, Tls
+from wrpme.daemon.security.tls import OFF, Tls, stamp
 from wrpme.daemon.storage import identity, leveldb, quarantine, rejoin
 from wrpme.daemon.storage.identity import Identity
 from wrpme.daemon.storage.leveldb import LevelStore
@@ -95,6 +95,8 @@ class Supervisor:
         self._sockets = sockets
         self._log = log
         self._tls = _tls(config)
+        self._stamp: tuple[object, ...] = ()
+        """Of the files of the certificate, as they were when they were read last."""
         self._clock = _clock()
         self._room = room(config.sessions)
         self._disrupted = hypervisor.disruptions()
@@ -117,12 +119,15 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
         loop.add_signal_handler(signal.SIGHUP, self._hang_up)
-        rereading = loop.create_task(self._reread_when_asked())
+        rereading = [loop.create_task(self._reread_when_asked())]
+        if self._tls is not None:
+            rereading.append(loop.create_task(self._reread_when_changed(self._tls)))
         self._manager.start(lambda: (False, f"opening the data directory {self._config.root}"))
         try:
             return await self._all()
         finally:
-            rereading.cancel()
+            for task in rereading:
+                task.cancel()
             self._manager.stopping()
             self._manager.close()
             self._machine.close()
@@ -174,8 +179,20 @@ class Supervisor:
             if self._tls is not None:
                 await self._reread_certificates(self._tls)
 
+    async def _reread_when_changed(self, tls: Tls) -> None:
+        """Takes certificates anew whose files have changed, and are not about to change any more: a key may come a
+        little later than its certificate."""
+        before = self._stamp = await self._in_thread(lambda: stamp(self._config.tls_files))
+        while True:
+            await asyncio.sleep(CERTIFICATE_LOOK_SECONDS)
+            now = await self._in_thread(lambda: stamp(self._config.tls_files))
+            if now == before and now != self._stamp:
+                await self._reread_certificates(tls)
+            before = now
+
     async def _reread_certificates(self, tls: Tls) -> None:
         files = self._config.tls_files
+        self._stamp = await self._in_thread(lambda: stamp(files))
         try:
             await self._in_thread(lambda: tls.reload(files))
         except UsageError as error:
