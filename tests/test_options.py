@@ -272,4 +272,11 @@ def test_sizes(given: str, size: int) -> None:
 def test_what_is_no_size(given: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse(WRPMED, ["--bytes-max", given])
-    assert "a number of bytes from 1.0 MiB, such as 500M, 20G or 1T" in caught.value.sentence
+    assert "a number of bytes from 1.0 MiB, such as 20G or 1T" in caught.value.sentence
+
+
+def test_what_is_named_as_an_example_may_be_given() -> None:
+    with pytest.raises(UsageError) as caught:
+        parse(WRPMED, ["--memory-max", "512M"])
+    assert "a number of bytes from 1.0 GiB, such as 20G or 1T" in caught.value.sentence
+    assert parse(WRPMED, ["--memory-max", "20G"])["memory-max"] == 20 << 30

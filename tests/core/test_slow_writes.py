@@ -84,6 +84,16 @@ def test_many_are_told_once(hive: Hive) -> None:
     assert slow.kind == "Many" and slow.count == 20
 
 
+def test_many_are_told_where_a_read_is_answered_last(hive: Hive) -> None:
+    owner = owner_of(hive)
+    hive.disk_seconds[owner] = 0.4
+    asked = Many(3, identity(owner), (Update(0, ALIAS, b"one"), Get(0, ALIAS)))
+    assert isinstance(hive.ask(owner, Traced(3, "deploy-7", asked)), Results)
+    (slow,) = slow_at(hive, owner)
+    assert (slow.kind, slow.count, slow.request_id) == ("Many", 2, "deploy-7")
+    assert slow.waited_for == "a write of the same entry" and slow.others >= 399
+
+
 def test_a_slow_turn_is_told_by_kind(hive: Hive) -> None:
     owner = owner_of(hive)
     node = hive.nodes[owner]

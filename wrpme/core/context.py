@@ -30,7 +30,7 @@ from wrpme.core.limits import STORY_LINES_MAX, ROUND_TRIP_SECONDS_MAX, SILENCE_S
 from wrpme.errors import WrpmeError
 from wrpme.protocol import view_index
 from wrpme.protocol.events import UNENDED
-from wrpme.protocol.messages import Request
+from wrpme.protocol.messages import Many, Request
 from wrpme.protocol.histogram import Latency
 from wrpme.protocol.view import Member, NodeId, Patch, View
 from wrpme.protocol.view_index import index_of
@@ -293,12 +293,18 @@ class NodeContext:
         self, origin: Origin, number: int, kind: type[Any], alias: bytes, since: float, error: int, waited_for: str
     ) -> None:
         """A request that was not answered at once is answered now; all the time it waited for somebody else."""
-        seconds = self.now - since
-        if seconds >= self.slow.threshold_seconds and type(origin) is not Part:
-            self.slow.note(
-                kind, alias, seconds, self.now, self.wall(), source=self.who(origin), error=error, others=seconds,
-                waited_for=waited_for, request_id=self.traces.request_id((origin, number)),
-            )  # fmt: skip
+        seconds, count = self.now - since, 1
+        if seconds < self.slow.threshold_seconds:
+            return
+        if isinstance(origin, Part):
+            together = origin.collected
+            if together.left > 1:
+                return  # the last one tells of all
+            origin, number, kind, count = together.origin, together.number, Many, len(together.replies)
+        self.slow.note(
+            kind, alias, seconds, self.now, self.wall(), count=count, source=self.who(origin), error=error,
+            others=seconds, waited_for=waited_for, request_id=self.traces.request_id((origin, number)),
+        )  # fmt: skip
 
     def _note(self, level: str, line: str) -> None:
         """A line for a file of its own, if there is one, so that it is no part of the story."""

@@ -68,7 +68,7 @@ def size(least: int) -> Value:
         raise ValueError(given)
 
     told = f"a number of bytes from {size_text(least)}"
-    return Value("BYTES", f"{told}, such as 500M, 20G or 1T", read, f"{size_text(least)} and more", types=(int, str))
+    return Value("BYTES", f"{told}, such as 20G or 1T", read, f"{size_text(least)} and more", types=(int, str))
 
 
 def one_of(shown: str, choices: tuple[str, ...]) -> Value:
