@@ -129,7 +129,7 @@ def test_the_log_says_who_asked_for_what_an_operator_does(request_of: Callable[[
     hive.go(1.0)
     name = word.partition(":")[0]
     assert hive.said("a", f"{name} is passed on to b; asked by a client")
-    assert hive.said("b", "; asked by a client of a, whose log has its address") and hive.said("b", word)
+    assert hive.said("b", "; asked by a client through a") and hive.said("b", word)
     hive = filled("a", "b", "c")
     hive.nodes["a"].context.process.clients = dict.fromkeys(range(10_000), "10.0.0.9:4242")
     hive.send("a", made(identity("a")))

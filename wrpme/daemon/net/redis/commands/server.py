@@ -499,21 +499,6 @@ REFUSED = {
 """Commands of Redis that have another one here in their place, and which."""
 
 
-def acl_list(client: Client, args: Args) -> Plan:
-    """ACL LIST: there are no users."""
-    return client.encoded(["user default on nopass sanitize-payload ~* &* +@all"])
-
-
-def acl_users(client: Client, args: Args) -> Plan:
-    """ACL USERS."""
-    return client.encoded(["default"])
-
-
-def acl_whoami(client: Client, args: Args) -> Plan:
-    """ACL WHOAMI."""
-    return bulk(b"default")
-
-
 def helped(name: str, subcommands: dict[bytes, Subcommand]) -> list[Status]:
     """Returns what HELP of a command says."""
     lines = [f"{name.upper()} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"]
