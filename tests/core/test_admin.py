@@ -160,7 +160,7 @@ def test_the_audit_has_who_asked_for_what_and_the_outcome_at_both_nodes() -> Non
     assert [line.partition("4242: ")[2].partition(":")[0] for line in here] == [
         "usage", "unstable", "done", "done", "usage", "done"
     ]  # fmt: skip
-    there = "asked by a client of a, whose log has its address"
+    there = "asked by 10.0.0.9:4242 through a"
     assert [line.rpartition(": ")[0] for line in audited(hive, "c")] == [f"leave c, {there}"]
     assert audited(hive, "b")[-1] == f"remove_all b, {there}: done"
     assert not any(node.context.audit.open for node in hive.nodes.values())

@@ -167,8 +167,8 @@ def _check(request: EntryRequest) -> None:
 
 
 class Router:
-    """``sessions`` says who asks; ``not_serving`` says why this node as a whole serves nothing now, or gives None; ``quorum`` why it has seen none
-    for longer than a moment, or gives an empty text."""
+    """``sessions`` says who asks; ``not_serving`` says why this node as a whole serves nothing now, or gives None;
+    ``quorum`` why it has seen none for longer than a moment, or gives an empty text."""
 
     def __init__(
         self,

@@ -48,7 +48,8 @@ from wrpme.daemon.storage.writer import Disk, is_expected
 from wrpme.daemon.systemd import Outlook
 from wrpme.daemon.work import Work
 from wrpme.errors import (
-    BusyError, DamagedError, DiskFullError, ShortageError, StorageError, UnauthenticatedError, UnstableError, WrpmeError,
+    BusyError, DamagedError, DiskFullError, ShortageError, StorageError, UnauthenticatedError, UnstableError,
+    WrpmeError,
 )  # fmt: skip
 from wrpme.daemon.limits import COMPUTED_HERE_MEMBERS_MAX
 from wrpme.limits import (

@@ -27,8 +27,8 @@ class State(IntEnum):
 
 
 class Member(Struct, frozen=True, array_like=True):
-    """A node of the hive; ``joined`` is the epoch of its first view, and so its seniority. One that is ``secured`` takes
-    nothing but TLS."""
+    """A node of the hive; ``joined`` is the epoch of its first view, and so its seniority. One that is ``secured``
+    takes nothing but TLS."""
 
     id: NodeId
     incarnation: int
@@ -58,9 +58,9 @@ class View(Struct, frozen=True, array_like=True, dict=True):
     """The agreed, numbered picture of the whole hive. ``members`` are in order of seniority, ``arcs`` of the ring;
     the first of ``voters`` is the senior. ``branch`` tells generations of one number apart: two may have been begun on
     both sides of a cut. ``tags`` says by which rule the positions of its entries are computed, for as long as the hive
-    exists, see :func:`wrpme.protocol.ring.position_of`; hives of former releases have none. ``users`` are in the order of
-    their names, and ``users_since`` is the epoch of the view that changed them last. What is looked up in it is worked
-    out once and kept beside it, see :mod:`wrpme.protocol.view_index`."""
+    exists, see :func:`wrpme.protocol.ring.position_of`; hives of former releases have none. ``users`` are in the order
+    of their names, and ``users_since`` is the epoch of the view that changed them last. What is looked up in it is
+    worked out once and kept beside it, see :mod:`wrpme.protocol.view_index`."""
 
     epoch: int
     hive: bytes
@@ -208,8 +208,8 @@ Change = Union[Join, Back, Down, Synced, Activated, Elect, Leave, Expel, Forget,
 
 class Patch(Struct, frozen=True, array_like=True):
     """What makes the next view of one: members and arcs that are new or differ, and those that are gone (members by id,
-    arcs by their end); the voters if they differ, else nobody; the number of copies if it differs, else 0; users that are
-    new or differ, and the names of those that are gone. Its size is that of the change, not of the hive."""
+    arcs by their end); the voters if they differ, else nobody; the number of copies if it differs, else 0; users that
+    are new or differ, and the names of those that are gone. Its size is that of the change, not of the hive."""
 
     members: tuple[Member, ...] = ()
     left: tuple[NodeId, ...] = ()

@@ -152,9 +152,7 @@ class Index:
             *users_changed(base.users, base.users if users is None else users),
         )
 
-    def view(
-        self, base: View, voters: Sequence[NodeId], replication: int, users: Sequence[User] | None = None
-    ) -> View:
+    def view(self, base: View, voters: Sequence[NodeId], replication: int, users: Sequence[User] | None = None) -> View:
         """The view after ``base`` that this is the index of; ``users`` where they are others."""
         since = base.users_since if users is None else base.epoch + 1
         made = View(

@@ -24,7 +24,7 @@ from wrpme.limits import LEASE_SECONDS
 from wrpme.protocol.access.messages import Authenticate, Identity, WhoAmI
 from wrpme.protocol.access.rights import WHOLE, aliases_of, beyond, role_of
 from wrpme.protocol.access.users import PASSWORD_BYTES_MAX, PASSWORDS_MAX, Role, User
-from wrpme.protocol.messages import Reply, RingScan, Traced
+from wrpme.protocol.messages import RingScan, Traced
 from wrpme.protocol.quoting import named
 from wrpme.protocol.view import View
 
@@ -172,9 +172,7 @@ class Sessions:
         passwords = user.passwords[:PASSWORDS_MAX] if user is not None else ()
         is_slowed = self.failures.pause(address, context.now) > 0
         self._verifying.add(origin)
-        context.outbox.effects.append(
-            Verify(origin, request.id, request.name, request.password, passwords, is_slowed)
-        )
+        context.outbox.effects.append(Verify(origin, request.id, request.name, request.password, passwords, is_slowed))
 
     def on_verified(self, given: Verified) -> None:
         """The password was looked at; what the view has by now is what counts."""

@@ -55,14 +55,16 @@ class UserAdmin:
         if view.users:
             return None
         if user.role is not Role.ADMIN:
-            return UsageError("the first user is an admin: from then on nobody else could add the others (--role admin)")
+            return UsageError(
+                "the first user is an admin: from then on nobody else could add the others (--role admin)"
+            )
         open_ones = [member.address for member in view.members if not member.secured]
         if open_ones:
             more = f" and {len(open_ones) - NAMED_MAX} more" if len(open_ones) > NAMED_MAX else ""
             names = listed(open_ones[:NAMED_MAX]) + more
             return UsageError(
-                f"users need TLS, as their passwords would travel in plain words: {names} did not start with --tls-mode "
-                "require (docs/security.md says how a running hive is brought there)"
+                f"users need TLS, as their passwords would travel in plain words: {names} did not start with "
+                "--tls-mode require (docs/security.md says how a running hive is brought there)"
             )
         return None
 

@@ -86,8 +86,8 @@ class Admission:
         if view is None or not view.users:
             return ""
         return (
-            f"hive {view.hive.hex()[:8]} has users, whose passwords travel by TLS only: start this node with --tls-mode "
-            "require (docs/security.md says how a hive is brought there and back)"
+            f"hive {view.hive.hex()[:8]} has users, whose passwords travel by TLS only: start this node with "
+            "--tls-mode require (docs/security.md says how a hive is brought there and back)"
         )
 
     def wrong_replication(self, wanted: int) -> str:

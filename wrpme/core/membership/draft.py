@@ -193,9 +193,7 @@ class Draft:
         if not self._joins(change):
             return
         self._begin()
-        self.index.put(
-            Member(change.node, change.incarnation, change.address, self.epoch, State.UP, change.secured)
-        )
+        self.index.put(Member(change.node, change.incarnation, change.address, self.epoch, State.UP, change.secured))
         self._place(self._placement(), (), change.node)
 
     def _leaves(self, change: Leave) -> bool:
@@ -348,8 +346,8 @@ class Draft:
         return {user.name: user for user in self.base.users} if self.users is None else self.users
 
     def _is_put(self, change: PutUser) -> bool:
-        """Not where somebody else has changed him meanwhile. The first one is an admin, and comes where all nodes, those
-        that are down too, take nothing but TLS: else passwords would be asked for in plain words."""
+        """Not where somebody else has changed him meanwhile. The first one is an admin, and comes where all nodes,
+        those that are down too, take nothing but TLS: else passwords would be asked for in plain words."""
         users = self._users()
         known = users.get(change.user.name)
         if change.known != (known.changed if known is not None else 0) or wrong_user(change.user):
@@ -373,9 +371,7 @@ class Draft:
         known = users.get(change.name)
         if known is None or known.changed != change.known:
             return False
-        return len(users) == 1 or any(
-            user.role is Role.ADMIN for name, user in users.items() if name != change.name
-        )
+        return len(users) == 1 or any(user.role is Role.ADMIN for name, user in users.items() if name != change.name)
 
     def drop_user(self, change: DropUser) -> None:
         """There is no such user any more."""

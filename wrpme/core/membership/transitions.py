@@ -37,9 +37,7 @@ _ORDER: dict[type[Any], int] = {
 }
 
 
-def found(
-    hive: bytes, node: NodeId, incarnation: int, address: str, replication: int, secured: bool = False
-) -> View:
+def found(hive: bytes, node: NodeId, incarnation: int, address: str, replication: int, secured: bool = False) -> View:
     """The first view of a new hive."""
     member = Member(node, incarnation, address, 1, State.UP, secured)
     return View(1, hive, 1, replication, (member,), ring.whole_ring(node, 1), (node,), tags=True)

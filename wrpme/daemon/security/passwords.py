@@ -10,6 +10,7 @@ import hmac
 import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from wrpme.core.io import Verified, Verify
 from wrpme.daemon.limits import PASSWORDS_REMEMBERED_MAX, PASSWORDS_WAITING_MAX
@@ -48,10 +49,8 @@ class Passwords:
 
     def _work(self, asked: Verify) -> None:
         found = proven_by(asked.password, asked.passwords)
-        try:
+        with suppress(RuntimeError):  # the loop has ended, and nobody waits any more
             self._call_soon(self._done, asked, found.salt if found is not None else b"")
-        except RuntimeError:
-            pass  # the loop has ended, and nobody waits any more
 
     def _done(self, asked: Verify, salt: bytes) -> None:
         self._waiting -= 1
