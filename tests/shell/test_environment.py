@@ -82,7 +82,9 @@ USER = {"WRPME_USER": "ann", "WRPME_PASSWORD_FILE": "p"}
     [
         ([], TLS, "", ""),
         (["--user", "ann"], TLS, "ann", ""),
-        (["--user", "bob"], TLS | USER, "bob", "p"),
+        (["--user", "ann"], TLS | USER, "ann", "p"),
+        (["--user", "bob"], TLS | USER, "bob", ""),
+        (["--user", "bob"], TLS | {"WRPME_PASSWORD_FILE": "p"}, "bob", "p"),
         (["--tls-ca", "none"], USER, "", ""),
         (["--hive", "2"], USER, "", ""),
     ],

@@ -74,9 +74,11 @@ def test_each_hive_has_its_user() -> None:
         found = options(*arguments, text=text)
         return found.user, found.password_file
 
-    assert user("--hive-name", "x") == ("bob", "p") and user() == ("ann", "p")
+    assert user() == user("--user", "ann") == ("ann", "p")
+    assert user("--hive-name", "x") == user("--user", "bob") == ("bob", ""), "he has another password than ann"
+    assert user("--hive-name", "x", "--password-file", "q") == ("bob", "q")
     assert user("--hive-name", "old") == ("", ""), "there are no users without TLS"
-    with pytest.raises(errors.UsageError, match=r"user \(command line\) needs tls-ca"):
+    with pytest.raises(UsageError, match=r"user \(command line\) needs tls-ca"):
         user("--hive-name", "old", "--user", "ann")
 
 

@@ -97,6 +97,8 @@ def parse_options(
             raise UsageError(f"--{name} opens the dashboard, which takes no COMMAND; type it there")
     tls_ca, tls_cert, tls_key = _tls(given)
     user, password_file = _user(given, tls_ca)
+    if _is_of_another(given, environment or {}, file):
+        password_file = ""
     return Options(
         daemons=tuple(map(str, given["daemon"])) or (DAEMON,),
         timeout=given["timeout"],
@@ -150,6 +152,17 @@ def _user(given: Given, tls_ca: str) -> tuple[str, str]:
     raise UsageError(
         f"user ({given.origins['user']}) needs tls-ca: the password of {user} would travel in plain words without TLS"
     )
+
+
+def _is_of_another(given: Given, environment: Mapping[str, str], file: option_files.OptionFile | None) -> bool:
+    """Returns whether the file of a password stands beside another user than the one who was named before that source:
+    it has the password of that one."""
+    origin = given.origins.get("password-file", "command line")
+    tables = (file, *file.hives.values()) if file is not None else ()
+    beside = [table.values.get("user") for table in tables if table.origins.get("password-file") == origin]
+    if origin == "WRPME_PASSWORD_FILE":
+        beside = [environment.get("WRPME_USER")]
+    return any(other and other != given["user"] for other in beside)
 
 
 def help_text() -> str:
