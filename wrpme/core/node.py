@@ -75,7 +75,7 @@ _IN_PLACE_OF_AN_ACK = (AskView, WholeView)
 _OF_ANY_HIVE = {Where, Here, Refused}
 _LOGGED = {
     "joined", "back", "restarted", "stopped", "down", "leaving", "left", "expelled", "forgotten", "recovered",
-    "replication",
+    "replication", "users",
 }  # fmt: skip
 """What happens to the hive and is worth a line of the log."""
 _OF_THIS_LIFE = (Heartbeat, HeartbeatAck, GetSuffix, Suffix, Committed, Streams, StreamAcks, FailureReport)

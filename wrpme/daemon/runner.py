@@ -28,7 +28,7 @@ from wrpme.core.io import (
 )  # fmt: skip
 from wrpme.core.membership.compute import compute
 from wrpme.daemon.clock import Clock
-from wrpme.daemon.limits import DISMISS_SECONDS_MAX, DRAIN_SECONDS, MANY_TURN_BYTES
+from wrpme.daemon.limits import DRAIN_SECONDS, MANY_TURN_BYTES
 from wrpme.daemon.log import Log
 from wrpme.daemon.net.connection import Wire
 from wrpme.daemon.net.followers import Followers
@@ -48,8 +48,7 @@ from wrpme.daemon.storage.writer import Disk, is_expected
 from wrpme.daemon.systemd import Outlook
 from wrpme.daemon.work import Work
 from wrpme.errors import (
-    BusyError, DamagedError, DiskFullError, ShortageError, StorageError, UnauthenticatedError, UnstableError,
-    WrpmeError,
+    BusyError, DamagedError, DiskFullError, ShortageError, StorageError, UnstableError, WrpmeError,
 )  # fmt: skip
 from wrpme.daemon.limits import COMPUTED_HERE_MEMBERS_MAX
 from wrpme.limits import (
@@ -166,8 +165,6 @@ class Runner:
         self._alarm_at = inf
         self._stop_asked = False
         self._passwords = Passwords(self._loop.call_soon_threadsafe, self._handle)
-        self._dismissed: dict[Session, tuple[float, str]] = {}
-        """Connections that end when what they asked for is answered, or then."""
         self._tls = tls
         self._tls_troubles: tuple[str, ...] = ()
 
@@ -398,8 +395,8 @@ class Runner:
                 self._watchers.end_turn()
             if self._tellings.due:
                 self._tellings.go_on()
-            if self._dismissed:
-                self._dismiss(now)
+            if self.server.dismissed:
+                self.server.see_off(now)
         except Exception as error:
             self.defect(error)
         self.flush()
@@ -448,8 +445,6 @@ class Runner:
         self.clock.settle()
         self._set_wall_offset(now)
         self.server.tick(now)
-        if self._dismissed:
-            self._dismiss(now)
         self.links.tick(now)
         if self._tls is not None and self._tls.troubles != self._tls_troubles:  # it tells the days that are left
             self._tls_troubles = self._tls.troubles
@@ -506,23 +501,11 @@ class Runner:
         elif isinstance(effect, Verify):
             self._passwords.look_at(effect)
         elif isinstance(effect, EndSessions):
-            until = now + DISMISS_SECONDS_MAX
             for session in effect.sessions:
                 if isinstance(wire := self._wires.get(session), Session):
-                    self._dismissed[wire] = until, effect.sentence
+                    self.server.dismiss(wire, effect.sentence, now)
         elif isinstance(effect, Exit):
             self._finish(effect)
-
-    def _dismiss(self, now: float) -> None:
-        """Ends connections that stand on nothing any more, each once it waits for no answer: what it asks from then on
-        was not carried out, and it is told so."""
-        for wire, (until, sentence) in list(self._dismissed.items()):
-            if wire.ended or not wire.waiting:
-                del self._dismissed[wire]
-                wire.end(encode(Failed(0, UnauthenticatedError.code, sentence)))
-            elif now >= until:
-                del self._dismissed[wire]
-                wire.abort()
 
     def _compute(self, asked: ComputeView) -> None:
         """Computes a view, in a thread where the hive is large, as nothing else may wait for it."""

@@ -79,9 +79,11 @@ def role_of(request: Any) -> Role:
     """
     kind = type(request)
     if kind is m.Many or kind is m.Transaction:
-        return max((REQUESTS[type(part)] for part in request.requests), default=_READ)
+        return max((role_of(part) for part in request.requests), default=_READ)
     if kind is m.Traced:
         return role_of(request.request)
+    if kind is m.Append and request == m.Append(request.id, request.alias, b""):
+        return _READ  # to append nothing changes nothing, and tells the size
     return REQUESTS[kind]
 
 

@@ -65,8 +65,10 @@ def auth(client: Client, args: Args) -> Plan:
     are before there are users."""
     if len(args) > 3:
         raise Refusal(SYNTAX)
-    if len(args) == 2 and not client.access.asks:
-        raise Refusal(NO_USERS)
+    if not client.access.asks:
+        if len(args) == 2:
+            raise Refusal(NO_USERS)
+        return OK
     return _auth(args[1] if len(args) == 3 else DEFAULT.encode(), args[-1])
 
 
@@ -96,14 +98,14 @@ def users(client: Client, args: Args) -> Plan:
     """ACL USERS."""
     if not client.access.asks:
         return client.encoded([DEFAULT])
-    return (GetUsers(0), lambda reply, client: client.encoded([user.name for user in _users(reply)]))
+    return (GetUsers(client.number), lambda reply, client: client.encoded([user.name for user in _users(reply)]))
 
 
 def listed(client: Client, args: Args) -> Plan:
     """ACL LIST."""
     if not client.access.asks:
         return client.encoded(["user default on nopass sanitize-payload ~* &* +@all"])
-    return (GetUsers(0), lambda reply, client: client.encoded([_rule(user) for user in _users(reply)]))
+    return (GetUsers(client.number), lambda reply, client: client.encoded([_rule(user) for user in _users(reply)]))
 
 
 def _users(reply: Any) -> tuple[User, ...]:

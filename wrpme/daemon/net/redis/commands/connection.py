@@ -67,7 +67,7 @@ def hello(client: Client, args: Args) -> Plan:
         else:
             raise Refusal(f"ERR Syntax error in HELLO option '{text(args[at])}'")
         at += 1
-    if who[0]:
+    if who[0] and client.access.asks:
         return _hello_as(client, who, three, name)
     if client.access.asks and client.access.user(client.ident) is None:
         raise Refusal(FIRST_HELLO)
@@ -111,7 +111,8 @@ def quit_(client: Client, args: Args) -> Plan:
 def reset(client: Client, args: Args) -> Plan:
     """RESET."""
     client.reset()
-    client.forget_user()
+    if client.access.asks:
+        client.forget_user()
     return b"+RESET\r\n"
 
 

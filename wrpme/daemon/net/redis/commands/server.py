@@ -238,15 +238,18 @@ _ONLY_IF_ASKED = ("Commandstats", "Latencystats")
 
 
 def info(client: Client, args: Args) -> Plan:
-    """INFO [section ...]."""
+    """INFO [section ...]. Who is bound to prefixes is not told how many keys there are."""
     asked = {text(section).lower() for section in args[1:]} or {"default"}
+    user = client.access.user(client.ident)
+    kept_from = ("Keyspace",) if user is not None and user.prefixes else ()
     is_all, is_default = bool(asked & {"all", "everything"}), "default" in asked
     return _info(
         client,
         [
             section
             for section in SECTIONS
-            if is_all or section.lower() in asked or (is_default and section not in _ONLY_IF_ASKED)
+            if (is_all or section.lower() in asked or (is_default and section not in _ONLY_IF_ASKED))
+            and section not in kept_from
         ],
     )
 
