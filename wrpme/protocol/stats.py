@@ -124,10 +124,11 @@ class NodeStatus(Struct, frozen=True):
 
 
 class HiveStatus(Struct, frozen=True):
-    """The view of one node, and what each member told."""
+    """The view of one node, and what each member told; ``open`` tells that the hive has no users."""
 
     view: View
     nodes: tuple[NodeStatus, ...]
+    open: bool = False
 
 
 def condition_of(status: HiveStatus, by_view: health.Condition | None = None) -> health.Condition:

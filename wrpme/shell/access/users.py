@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec.json import encode
 
 from wrpme.errors import UnauthenticatedError, UsageError, WrpmeError
+from wrpme.protocol.health import OPEN
 from wrpme.protocol.quoting import bytes_of, shown
 from wrpme.shell.access.passwords import SETS_PASSWORD
 from wrpme.shell.format import json_text, left_aligned
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from wrpme.client.client import Client
     from wrpme.shell.commands import Command
 
-OPEN = "the hive has no users: whoever reaches a port of it reads, writes and stops it"
 LET_IN_SECONDS = 3.0
 COMMANDS = ("user_add", "user_password", "user_remove", "user_list", "whoami")
 

@@ -186,3 +186,5 @@ class Scene(Struct, frozen=True):
     arcs: tuple[ArcShown, ...] = ()
     moves: tuple[CopyShown, ...] = ()
     tags: bool = False
+    open: bool = False
+    """Whether the hive never had users, and others may reach it."""
