@@ -47,7 +47,7 @@ async def serve(options: Options, command: Command | None, console: Console, pas
     with with_id:
         async with Client(options.daemons, options.timeout, options.tls, options.user or None, password) as client:
             if command is None and sys.stdin.isatty() and console.terminal:
-                if options.user:
+                if options.tls_ca:
                     await let_in(client)
                 return await _interactive(client, console)
             from wrpme.shell.stdin import InputLines

@@ -103,7 +103,7 @@ def _who_json(who: WhoIs) -> dict[str, object]:
 
 
 async def let_in(client: Client) -> None:
-    """Returns once it is known that the hive takes the user, or that nobody can be asked just now.
+    """Returns once it is known that the hive takes who the client is, or that nobody can be asked just now.
 
     Raises:
         UnauthenticatedError: it does not.
@@ -112,11 +112,13 @@ async def let_in(client: Client) -> None:
 
     try:
         async with asyncio.timeout(LET_IN_SECONDS):
-            await client.whoami()
+            who = await client.whoami()
     except UnauthenticatedError:
         raise
     except (WrpmeError, TimeoutError):
         return  # whatever it is, whoever asks next is told
+    if not who.name and not who.open:
+        raise UnauthenticatedError("this hive has users, and you have not said who you are; begin with --user NAME")
 
 
 async def removal_question(client: Client, command: Command) -> str:
