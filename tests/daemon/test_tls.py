@@ -12,20 +12,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.certificates import Authority
+from tests.certificates import OF_CLIENTS, Authority
 from tests.daemon_parts import PATIENCE_SECONDS, Daemon, KeptLog, Raw, daemon, envelope
 from tests.system.daemons import free_port, until
-from wrpme.core.io import LinkDown, LinkUp, Send
+from wrpme.core.io import LinkDown, LinkUp, Received, ReplyTo, Send
+from wrpme.core.membership.speakers import Names, Objection
 from wrpme.daemon import config, supervisor
 from wrpme.daemon.net import gate
 from wrpme.daemon.net.listen import listen
-from wrpme.daemon.security.tls import NO_CERTIFICATE, REFUSED, SPEAKS_NO_TLS, TLS_ONLY, Tls
+from wrpme.daemon.security.certificate import NO_CERTIFICATE, NOT_OF_A_NODE
+from wrpme.daemon.security.tls import REFUSED, SPEAKS_NO_TLS, TLS_ONLY, Tls
 from wrpme.daemon.supervisor import Supervisor
 from wrpme.errors import ProtocolError, UsageError
 from wrpme.files.certificates import TlsFiles, client_context
 from wrpme.protocol.address import Address
 from wrpme.protocol.codec import PREFACE
-from wrpme.protocol.messages import AskView, Content, Failed, Get
+from wrpme.protocol.messages import AskView, Content, Envelope, Failed, Get, Heartbeat
 
 HOST = "127.0.0.1"
 
@@ -185,6 +187,47 @@ async def test_a_certificate_of_another_ca_gets_nobody_in(files: TlsFiles, tmp_p
             raise ConnectionResetError
         assert not d.node.bodies()
         assert "its certificate is refused" in "\n".join(d.log.lines)
+
+
+async def test_who_does_not_fit_its_certificate_is_refused_and_what_is_not_heeded_is_logged(
+    authority: Authority, files: TlsFiles
+) -> None:
+    """The node itself decides; here one that knows the address of the sender, and then nobody."""
+    client = authority.issue("client", good_for=OF_CLIENTS)
+    wrong, stranger = Objection("it is somebody else", True), Objection("a view was not heard", False)
+    asked: list[bool] = []
+
+    def objects(envelope: Envelope, names: Names) -> Objection | None:
+        asked.extend((names("127.0.0.1:1"), names("localhost:1"), names("10.0.0.1:1"), names("no address")))
+        return {AskView(): wrong, AskView(True): stranger}.get(envelope.body)  # type: ignore[arg-type]
+
+    async with daemon(tls=tls("require", files)) as d:
+        d.node.objects = objects
+        for shown, body, told in ((files, AskView(), wrong.sentence), (client, Heartbeat(1.0), NOT_OF_A_NODE)):
+            async with Raw(d.port, client_context(shown)) as node:
+                node.say(Get(1, b"one"), preface=True)
+                await node.reply()
+                node.say(envelope(body))
+                assert await node.reply() == Failed(0, ProtocolError.code, told)
+        assert not d.node.bodies() and asked == [True, True, False, False]
+        async with Raw(d.port, client_context(files)) as node:
+            node.say(envelope(AskView(True)), envelope(Heartbeat(1.0)), Get(1, b"one"), preface=True)
+            assert await node.reply() == Content(1, b"one")
+        assert d.node.bodies() == [Heartbeat(1.0)]
+        lines = "\n".join(d.log.lines)
+        assert wrong.sentence in lines and NOT_OF_A_NODE in lines and "a view was not heard" in lines
+
+
+async def test_what_answers_where_a_node_dials_has_to_fit_its_certificate_too(files: TlsFiles) -> None:
+    wrong = Objection("it is somebody else", True)
+    async with daemon(tls=tls("require", files), listening=False) as one, daemon(tls=tls("require", files)) as other:
+        one.node.objects = lambda envelope, names: wrong
+        other.node.on_input = lambda given: (
+            [ReplyTo(given.session, envelope(AskView()))] if isinstance(given, Received) else []
+        )
+        assert isinstance(await dialled(one, other), LinkUp)
+        await one.node.hears(LinkDown)
+        assert one.node.heard(LinkDown) == [LinkDown(other.address, wrong.sentence)] and not one.node.bodies()
 
 
 async def dialled(one: Daemon, other: Daemon, host: str = HOST) -> LinkUp | LinkDown:

@@ -26,6 +26,7 @@ from wrpme.core.io import (
     SettingsChanged, StopAsked, Emit, HostRequest, TellFollowers, TurnEnded, Woken,
 )  # fmt: skip
 from wrpme.core.membership.compute import compute
+from wrpme.core.membership.speakers import Names, Objection
 from wrpme.daemon.clock import Clock
 from wrpme.daemon.limits import DRAIN_SECONDS, MANY_TURN_BYTES
 from wrpme.daemon.log import Log
@@ -77,6 +78,8 @@ class NodeLike(Watched, Teller, Protocol):
     def handle(self, given: Input, now: float) -> list[Effect]: ...
 
     def request(self, session: int, request: Request, now: float) -> list[Effect]: ...
+
+    def objection(self, envelope: Envelope, names: Names) -> Objection | None: ...
 
 
 class Runner:
@@ -268,6 +271,10 @@ class Runner:
         except Exception as error:
             self.defect(error)
         return done or 1
+
+    def objection(self, envelope: Envelope, names: Names) -> Objection | None:
+        """See :class:`wrpme.daemon.net.connection.Host`."""
+        return self._node.objection(envelope, names)
 
     def get(self, aliases: Sequence[bytes], now: float) -> tuple[list[bytes | None], float]:
         """See :class:`wrpme.daemon.net.connection.Host`. The node has nothing to do at the end of the turn."""

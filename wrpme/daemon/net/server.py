@@ -17,7 +17,8 @@ from wrpme.daemon.limits import (
 from wrpme.daemon.log import Throttle
 from wrpme.daemon.net.connection import Host, Message, Wire
 from wrpme.daemon.net.spoken import Spoken, spoken
-from wrpme.daemon.security.tls import NO_CERTIFICATE, SPEAKS_TLS, TLS_ONLY, Tls, begins_tls, shows_certificate
+from wrpme.daemon.security.certificate import Speaker
+from wrpme.daemon.security.tls import SPEAKS_TLS, TLS_ONLY, Tls, begins_tls
 from wrpme.errors import BusyError, ProtocolError, TooLargeError, WrpmeError
 from wrpme.protocol.codec import FORMER, FORMER_PREFACE, PREFACE, Decoder, encode
 from wrpme.protocol.messages import Envelope, Failed, Inbound
@@ -147,8 +148,10 @@ class Session(Wire):
         """What is said when all that waits has left."""
         self._first = b""
         """What came in while nobody can tell which protocol it is."""
-        self._lacks_tls = self._lacks_certificate = False
-        """Whether it may say nothing, or nothing that nodes say to each other."""
+        self._lacks_tls = False
+        """Whether it may say nothing."""
+        self._speaker: Speaker | None = None
+        """What it may say as a node, where the connection is secured."""
 
     # --- what asyncio calls --------------------------------------------------------------------------------------
 
@@ -157,7 +160,8 @@ class Session(Wire):
         if self.server.tls is not None:
             secured = transport.get_extra_info("ssl_object")
             self._lacks_tls = secured is None and not self.server.tls.takes_plain
-            self._lacks_certificate = secured is not None and not shows_certificate(secured)
+            if secured is not None:
+                self._speaker = Speaker(secured, self.host.objection, self._ignored)
         self.host.opened(self)
         self.server.came(self)
 
@@ -230,13 +234,21 @@ class Session(Wire):
     # --- requests ------------------------------------------------------------------------------------------------
 
     def take(self, messages: list[Message], now: float) -> None:
-        if self._lacks_certificate and any(isinstance(message, Envelope) for message in messages):
-            self.refuse(ProtocolError(NO_CERTIFICATE))
-            return
+        if self._speaker is not None:
+            try:
+                messages = self._speaker.heard(messages)
+            except ProtocolError as error:
+                self.refuse(error)
+                return
+            if not messages:
+                return
         if not (self._admitted or self._admit(messages[0])) or self.ended:
             return
         self._progress_at = now
         super().take(messages, now)
+
+    def _ignored(self, sentence: str) -> None:
+        self.server.throttle.say(self.host.clock(), "info", f"from {self.peer}, {sentence}")
 
     def flush(self) -> None:
         self.count_answered()

@@ -18,10 +18,6 @@ OFF, ALLOW, PREFER, REQUIRE = TLS_MODES
 """As ``--tls-mode`` has them: a hive is brought from one to the next node by node, and nodes of two that are beside
 each other understand each other."""
 TLS_ONLY = "this node takes TLS only (--tls-mode require): connect with TLS"
-NO_CERTIFICATE = (
-    "messages of nodes are taken only from a connection whose certificate is of the hive's CA: give the node "
-    "--tls-cert, --tls-key and --tls-ca, and --tls-mode prefer"
-)
 SPEAKS_TLS = "it speaks TLS, which this node does not take (--tls-mode off), or began to too late"
 REFUSED = "it closed the connection when it saw the certificate of this node: its log says why"
 """In TLS 1.3 the side that dials is through with its handshake before the other one has looked at its certificate."""
@@ -111,11 +107,6 @@ def stamp(files: TlsFiles) -> tuple[object, ...]:
 def begins_tls(first: bytes) -> bool:
     """Returns whether a connection whose first byte this is speaks TLS."""
     return first[:1] == bytes([_CLIENT_HELLO])
-
-
-def shows_certificate(secured: ssl.SSLObject | None) -> bool:
-    """Returns whether the other side has shown a certificate of a CA that is trusted."""
-    return secured is not None and bool(secured.getpeercert())
 
 
 def failed_handshake(error: BaseException) -> str:
