@@ -331,6 +331,32 @@ async def test_a_node_does_not_start_with_files_that_cannot_be_used(files: TlsFi
         Supervisor(given, [], KeptLog())
 
 
+async def test_the_check_of_a_configuration_says_of_the_files_what_a_start_would_say(
+    authority: Authority, files: TlsFiles, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def check(certificate: str, key: str) -> None:
+        named = ["--tls-cert", certificate, "--tls-key", key, "--tls-ca", files.ca]
+        config.parse(["--transient", "--tls-mode", "require", *named, "--check-config"])
+
+    with pytest.raises(SystemExit) as ended:
+        check(files.certificate, files.key)
+    assert ended.value.code == 0 and capsys.readouterr().err == ""
+    old = authority.issue("old", days=-1)
+    with pytest.raises(SystemExit) as ended:
+        check(old.certificate, old.key)
+    assert ended.value.code == 0 and "has expired, and other nodes refuse it" in capsys.readouterr().err
+    for certificate, key, told in (
+        (files.certificate, old.key, "can't be used together (the key is another certificate's)"),
+        (files.certificate, f"{files.key}.none", "can't be read (No such file or directory)"),
+    ):
+        with pytest.raises(UsageError) as checked:
+            check(certificate, key)
+        with pytest.raises(UsageError) as started:
+            tls("require", TlsFiles(files.ca, certificate, key))
+        assert checked.value.sentence == started.value.sentence and told in started.value.sentence
+        assert capsys.readouterr().out == ""
+
+
 async def test_files_that_have_changed_are_read_without_being_told(
     authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
