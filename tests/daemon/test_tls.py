@@ -21,7 +21,7 @@ from wrpme.daemon import config, supervisor
 from wrpme.daemon.net import gate
 from wrpme.daemon.net.listen import listen
 from wrpme.daemon.security.certificate import NO_CERTIFICATE, NOT_OF_A_NODE
-from wrpme.daemon.security.tls import REFUSED, SPEAKS_NO_TLS, TLS_ONLY, Tls
+from wrpme.daemon.security.tls import REFUSED, SPEAKS_NO_TLS, TLS_ONLY, TLS_ONLY_OF_HTTP, TLS_ONLY_OF_REDIS, Tls
 from wrpme.daemon.supervisor import Supervisor
 from wrpme.errors import ProtocolError, UsageError
 from wrpme.files.certificates import TlsFiles, client_context
@@ -109,9 +109,9 @@ async def test_where_only_tls_is_taken_each_protocol_is_told_so(
         async with Raw(d.port) as client:
             client.say(Get(1, b"one"), preface=True)
             assert await client.reply() == Failed(0, ProtocolError.code, TLS_ONLY)
-        assert await said_in_plain(d, b"PING\r\n") == f"-ERR {TLS_ONLY}\r\n".encode()
+        assert await said_in_plain(d, b"PING\r\n") == f"-ERR {TLS_ONLY_OF_REDIS}\r\n".encode()
         answer = await said_in_plain(d, b"GET /live HTTP/1.1\r\nHost: a\r\n\r\n")
-        assert answer.startswith(b"HTTP/1.1 400 ") and answer.endswith(f"\r\n\r\n{TLS_ONLY}\n".encode())
+        assert answer.startswith(b"HTTP/1.1 400 ") and answer.endswith(f"\r\n\r\n{TLS_ONLY_OF_HTTP}\n".encode())
         assert not d.node.requests
         monkeypatch.setattr(gate, "FIRST_BYTE_SECONDS_MAX", 0.01)
         assert await said_in_plain(d, b"") == b""

@@ -18,7 +18,7 @@ from wrpme.daemon.log import Throttle
 from wrpme.daemon.net.connection import Host, Message, Wire
 from wrpme.daemon.net.spoken import Spoken, spoken
 from wrpme.daemon.security.certificate import Speaker
-from wrpme.daemon.security.tls import SPEAKS_TLS, TLS_ONLY, Tls, begins_tls
+from wrpme.daemon.security.tls import SPEAKS_TLS, TLS_ONLY, TLS_ONLY_OF_HTTP, TLS_ONLY_OF_REDIS, Tls, begins_tls
 from wrpme.errors import BusyError, ProtocolError, TooLargeError, WrpmeError
 from wrpme.protocol.codec import FORMER, FORMER_PREFACE, PREFACE, Decoder, encode
 from wrpme.protocol.messages import Envelope, Failed, Inbound
@@ -441,8 +441,8 @@ def _tls_only(kind: Spoken) -> bytes:
     if kind is Spoken.HIVE:
         return PREFACE + encode(Failed(0, ProtocolError.code, TLS_ONLY))
     if kind is Spoken.REDIS:
-        return f"-ERR {TLS_ONLY}\r\n".encode()
+        return f"-ERR {TLS_ONLY_OF_REDIS}\r\n".encode()
     if kind is Spoken.HTTP:
-        headers = f"Content-Type: text/plain\r\nContent-Length: {len(TLS_ONLY) + 1}\r\nConnection: close"
-        return f"HTTP/1.1 400 Bad Request\r\n{headers}\r\n\r\n{TLS_ONLY}\n".encode()
+        headers = f"Content-Type: text/plain\r\nContent-Length: {len(TLS_ONLY_OF_HTTP) + 1}\r\nConnection: close"
+        return f"HTTP/1.1 400 Bad Request\r\n{headers}\r\n\r\n{TLS_ONLY_OF_HTTP}\n".encode()
     return f"wrpmed: {TLS_ONLY}\n".encode()

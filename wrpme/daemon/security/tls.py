@@ -17,7 +17,10 @@ from wrpme.files.certificates import TlsFiles, client_context, server_context
 OFF, ALLOW, PREFER, REQUIRE = TLS_MODES
 """As ``--tls-mode`` has them: a hive is brought from one to the next node by node, and nodes of two that are beside
 each other understand each other."""
-TLS_ONLY = "this node takes TLS only (--tls-mode require): connect with TLS"
+_ONLY = "this node takes TLS only (--tls-mode require): "
+TLS_ONLY = _ONLY + "give wrpmesh --tls-ca FILE, a program wrpmes:// or tls=, and another node --tls-mode prefer"
+TLS_ONLY_OF_REDIS = _ONLY + "connect by rediss://, with the CA of the hive (redis-cli --tls --cacert FILE)"
+TLS_ONLY_OF_HTTP = _ONLY + "ask by https://, with the CA of the hive (curl --cacert FILE)"
 SPEAKS_TLS = "it speaks TLS, which this node does not take (--tls-mode off), or began to too late"
 REFUSED = "it closed the connection when it saw the certificate of this node: its log says why"
 """In TLS 1.3 the side that dials is through with its handshake before the other one has looked at its certificate."""
