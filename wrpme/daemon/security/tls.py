@@ -12,6 +12,7 @@ from msgspec import Struct
 from wrpme.errors import UsageError
 from wrpme.options import TLS_MODES
 from wrpme.protocol.address import Address
+from wrpme.protocol.stats import CERTIFICATE_OF
 from wrpme.files.certificates import TlsFiles, client_context, server_context
 
 OFF, ALLOW, PREFER, REQUIRE = TLS_MODES
@@ -92,7 +93,7 @@ class Tls:
         if left >= WARNED_SHARE * (loaded.valid_until - loaded.valid_from):
             return ()
         when = f"expires in {_span(left)}" if left > 0 else "has expired, and other nodes refuse it"
-        return (f"the certificate of {self._address} {when}: put a new one in its place and send SIGHUP",)
+        return (f"{CERTIFICATE_OF}{self._address} {when}: put a new one in its place and send SIGHUP",)
 
 
 def stamp(files: TlsFiles) -> tuple[object, ...]:
