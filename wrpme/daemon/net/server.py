@@ -423,6 +423,8 @@ class Session(Wire):
             return
         if word:
             transport.write(word)
+        if transport.is_closing():  # it has gone, which was noticed only now
+            return
         if self._held:
             transport.resume_reading()
         if transport.can_write_eof():
