@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -276,6 +277,30 @@ async def test_a_node_that_may_not_be_dialled_is_told_why(
             assert not other.node.bodies()
 
 
+async def test_nothing_of_tls_is_left_of_a_connection_that_has_ended(files: TlsFiles, stranger: ssl.SSLContext) -> None:
+    """No cycle of references keeps it, a third of a megabyte, until Python looks for cycles."""
+
+    def kept() -> int:
+        return sum(isinstance(one, ssl.SSLObject) and one.server_side for one in gc.get_objects())
+
+    async with daemon(tls=tls("require", files)) as d:
+        gc.collect()
+        gc.disable()
+        try:
+            before = kept()
+            assert await over(stranger, d, b"PING\r\n", b"\r\n") == b"+PONG\r\n"
+            async with Raw(d.port, client_context(files)) as node:
+                node.say(envelope(AskView()), Get(1, b"one"), preface=True)
+                await node.reply()
+                assert kept() > before
+            async with Raw(d.port) as nobody:
+                nobody.writer.write(b"\x16\x03\x01")
+            await until("its end", lambda: _is("it ended its TLS handshake" in "".join(d.log.lines)), PATIENCE_SECONDS)
+            await until("they have gone", lambda: _is(kept() == before), PATIENCE_SECONDS)
+        finally:
+            gc.enable()
+
+
 # --- certificates ----------------------------------------------------------------------------------------------------
 
 
@@ -383,5 +408,5 @@ async def test_files_that_have_changed_are_read_without_being_told(
     await running
 
 
-async def _is(found: int) -> bool:
-    return found > 0
+async def _is(found: object) -> bool:
+    return bool(found)

@@ -436,6 +436,7 @@ class Lane(Wire):
         self.backlog.clear()
         self.drop_outbox()
         self.host.closed(self)
+        self.transport = self._speaker = None  # which lead back here
 
     def _end(self, reason: str) -> None:
         if self.ended:

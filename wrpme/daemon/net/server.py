@@ -198,11 +198,12 @@ class Session(Wire):
 
     def hand_over(self, successor: Session) -> None:
         """Gives the connection, and what came in on it, to a session that speaks its protocol."""
-        assert self.transport is not None
+        transport, self.transport, self._speaker = self.transport, None, None
+        assert transport is not None
         self.ended = True
         self.server.succeed(self, successor)
-        self.transport.set_protocol(successor)
-        successor.take_over(self.transport, self._first)
+        transport.set_protocol(successor)
+        successor.take_over(transport, self._first)
 
     def take_over(self, transport: asyncio.Transport, first: bytes) -> None:
         """Goes on with a connection that another session accepted."""
@@ -230,6 +231,7 @@ class Session(Wire):
         self.drop_outbox()
         self.server.gone(self)
         self.host.closed(self)
+        self.transport = self._speaker = None  # which lead back here: what TLS has of a connection is large
 
     # --- requests ------------------------------------------------------------------------------------------------
 
