@@ -183,7 +183,20 @@ def _broken_in(place: ModuleType) -> dict[str, Callable[[], Broken]]:
 
 ALL: dict[str, Callable[[], Broken]] = {
     name: found
-    for place in (basics, votes, leases, handover, copies, answers, entries, expiry, outages, replication, storms, users)
+    for place in (
+        basics,
+        votes,
+        leases,
+        handover,
+        copies,
+        answers,
+        entries,
+        expiry,
+        outages,
+        replication,
+        storms,
+        users,
+    )
     for name, found in _broken_in(place).items()
 }
 
