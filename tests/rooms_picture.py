@@ -36,7 +36,7 @@ ROOMS = (
     Room(20, 130, 145, 110, "tui", ("panes/  node/", "ring/  state/ (pure)", "terminal/  web/"), "#eef2f7"),
     Room(
         175, 130, 145, 110, "shell",
-        ("commands, prompt", "execute, format", "local_hive", "backups/  imports/"), "#eef2f7",
+        ("commands, prompt", "execute, format", "local_hive  access/", "backups/  imports/"), "#eef2f7",
     ),
     Room(
         20, 260, 300, 74, "bootstrap",
@@ -47,7 +47,7 @@ ROOMS = (
         20, 434, 300, 122, "client",
         (
             "client, cluster, admin, scan, backup", "dispatcher, pool, connection", "requests/  batches/",
-            "watch/  follow/",
+            "watch/  follow/  access/",
         ),
         "#e3f0e6",
     ),
