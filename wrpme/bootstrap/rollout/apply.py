@@ -95,6 +95,7 @@ class Applying:
             trusted=mine.trusted if mine else "",
             lost=certificates.lost(mine, used),
             now=time.time(),
+            changing=mine is not None and mine.changing,
             place=mine.shown if mine else store.place(told),
         )
 

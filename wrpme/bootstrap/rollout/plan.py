@@ -181,7 +181,7 @@ def _why_held(hosts: Sequence[Host], seen: Mapping[Host, Seen], hive: Hive | Non
 def tls_notes(plans: Sequence[HostPlan], wanted: Wanted) -> list[str]:
     """Returns what an operator should know about TLS beyond what is done with each node."""
     nodes = [one for plan in plans for one in plan.nodes if not plan.problems]
-    notes: list[str] = []
+    notes = ["the CA of the hive is being changed: hive_rotate --ca goes on with it"] * wanted.changing
     if not wanted.authority and not wanted.lost and any(one.certificate for one in nodes):
         notes.append(f"a CA for the hive is made in {wanted.place}, where its key stays: keep a copy of that directory")
     if any(one.steps[-1:] == ("require",) for one in nodes):

@@ -37,6 +37,8 @@ class Wanted(Struct, frozen=True):
     trusted: str = ""
     lost: str = ""
     now: float = 0.0
+    changing: bool = False
+    """Whether the CA is being changed."""
     place: str = ""
     """Where the CA is, or will be kept."""
     held: str = ""
