@@ -25,6 +25,8 @@ class HiveFile(Struct, frozen=True):
     """The CA that certificates are from,"""
     trusted: tuple[str, ...]
     """and those that all nodes and clients trust: two, while the CA changes."""
+    prepared: bool = False
+    """Whether all nodes trust the second one."""
     secured: bool = False
     """Whether all nodes take TLS."""
 

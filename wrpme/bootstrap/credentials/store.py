@@ -70,6 +70,10 @@ class Credentials:
         self._authorities[made.id] = made
         self._save(replace(self.state, trusted=(*self.state.trusted, made.id)))
 
+    def prepare(self) -> None:
+        """Notes that all nodes trust both CAs."""
+        self._save(replace(self.state, prepared=True))
+
     def change_over(self) -> None:
         """Lets certificates come from the second CA."""
         self._save(replace(self.state, issuer=self.newest.id))
@@ -77,7 +81,7 @@ class Credentials:
     def drop(self) -> None:
         """Trusts the second CA alone, and removes the first one with its key."""
         former = [one for one in self.state.trusted if one != self.state.issuer]
-        self._save(replace(self.state, trusted=(self.state.issuer,)))
+        self._save(replace(self.state, trusted=(self.state.issuer,), prepared=False))
         for one in former:
             for end in ("key", "pem"):
                 with suppress(FileNotFoundError):

@@ -194,13 +194,13 @@ class Applying:
             if one.certificate or one.trusts:
                 await self._certify(session, one)
         for one in plan.nodes:
-            if one.configure and not one.restarts:
+            if one.configure and (one.starts or not one.restarts):
                 session.step(f"configuring {one.node.address}")
                 await node_control.configure(session, one.node, one.record)
         for one in plan.nodes:
             if one.action is Action.FOUND and one.found.pid is not None:
                 await node_control.stop(session, one.node)
-            if one.action in (Action.FOUND, Action.JOIN, Action.START):
+            if one.starts:
                 await node_control.start(session, one.node)
         session.step("waiting for the other hosts")
 
@@ -212,7 +212,7 @@ class Applying:
             certificate = await certificates.certify(
                 session, one.node, one.maker, mine.issuer, mine.trusted, managed.days
             )
-        runs = one.found.pid is not None and one.action in (Action.NOTHING, Action.RESTART) and one.mode != OFF
+        runs = not one.starts and one.mode != OFF
         await certificates.activate(session, one.node, mine.trusted, certificate, runs)
 
     async def _await_ready(self, session: HostSession, plan: HostPlan) -> None:

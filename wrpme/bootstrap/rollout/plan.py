@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from wrpme.bootstrap.hosts.inventory import Hello, HostInventory, NodeFound, Record
 from wrpme.bootstrap.limits import BUNDLE_ROOM_FACTOR, PEERS_TOLD_MAX, RELEASE_FILES_MAX
-from wrpme.bootstrap.rollout.tls_plan import OFF, Wanted, due, names_of
+from wrpme.bootstrap.rollout.tls_plan import OFF, Wanted, due, names_of, span_left
 from wrpme.bootstrap.topology.file import Host, Node
 from wrpme.errors import WrpmeError
 from wrpme.limits import DISK_FREE_BYTES_MIN, MIB
@@ -83,6 +83,8 @@ class NodePlan(Struct, frozen=True):
     """The release that makes its key."""
     steps: tuple[str, ...] = ()
     """The modes of TLS that it goes through, with a restart for each."""
+    expires: str = ""
+    """When the certificate that it has expires, in words; empty if it uses none."""
 
     @property
     def empty(self) -> bool:
@@ -92,8 +94,13 @@ class NodePlan(Struct, frozen=True):
 
     @property
     def restarts(self) -> bool:
-        """Returns whether it is restarted."""
+        """Returns whether it is restarted, be it after its start."""
         return self.action is Action.RESTART or bool(self.steps)
+
+    @property
+    def starts(self) -> bool:
+        """Returns whether it is started, as it does not run, or is in no hive."""
+        return self.action in (Action.FOUND, Action.JOIN, Action.START)
 
     @property
     def mode(self) -> str:
@@ -182,6 +189,8 @@ def tls_notes(plans: Sequence[HostPlan], wanted: Wanted) -> list[str]:
     """Returns what an operator should know about TLS beyond what is done with each node."""
     nodes = [one for plan in plans for one in plan.nodes if not plan.problems]
     notes = ["the CA of the hive is being changed: hive_rotate --ca goes on with it"] * wanted.changing
+    if wanted.lost and wanted.mode != OFF:
+        notes.append(f"no certificate can be renewed from here: {wanted.lost}")
     if not wanted.authority and not wanted.lost and any(one.certificate for one in nodes):
         notes.append(f"a CA for the hive is made in {wanted.place}, where its key stays: keep a copy of that directory")
     if any(one.steps[-1:] == ("require",) for one in nodes):
@@ -270,20 +279,28 @@ def _node(node: Node, found: NodeFound, seen: Seen, others: Sequence[str], found
 
 def _secured(one: NodePlan, host: Host, seen: Seen, wanted: Wanted) -> NodePlan:
     """Adds what is done for TLS to what is done with a node."""
-    starts = one.action in (Action.FOUND, Action.JOIN, Action.START)
-    mode = wanted.begins(one.record.tls) if starts else one.mode
+    mode = wanted.begins(one.record.tls) if one.starts else one.mode
     steps = wanted.left(mode)
     record = replace(one.record, tls="" if mode == OFF else mode)
-    reason, trusts, maker = "", False, ""
+    reason, trusts, maker, expires = "", False, "", ""
     if {mode, *steps} != {OFF}:
         makers = seen.inventory.key_makers
         maker = record.release if record.release in makers else seen.release
-        if starts or steps:
+        if one.starts or steps:
             record = replace(record, release=maker)
         reason = due(one.found, names_of(host, one.node, seen.hello.hostname), wanted)
+        expires = span_left(one.found.certificate, wanted.now)
         trusts = bool(wanted.trusted) and one.found.trusted != wanted.trusted
-    configure = record != one.found.record
-    return replace(one, record=record, configure=configure, certificate=reason, trusts=trusts, maker=maker, steps=steps)
+    return replace(
+        one,
+        record=record,
+        configure=record != one.found.record,
+        certificate=reason,
+        trusts=trusts,
+        maker=maker,
+        steps=steps,
+        expires=expires,
+    )
 
 
 def _problems_of_certificate(one: NodePlan, host: Host, seen: Seen, wanted: Wanted) -> list[str]:
@@ -432,13 +449,16 @@ def _node_lines(one: NodePlan) -> list[str]:
     elif one.trusts:
         lines.insert(0, f"  ~ {address} is told which CAs it trusts")
     if one.steps:
-        lines.append(f"  ~ {address} goes to TLS {', then '.join(one.steps)}, with a restart for each")
+        restarts = "with a restart" if len(one.steps) == 1 else "with a restart for each"
+        lines.append(f"  ~ {address} goes to TLS {', then '.join(one.steps)}, {restarts}")
     return lines
 
 
 def _node_line(one: NodePlan) -> str:
     if one.action is Action.NOTHING:
-        return f"  {'~' if one.configure else '='} {one.node.address} runs" + (", is told its peers" * one.configure)
+        secured = f" with TLS {one.mode}, its certificate {one.expires}" if one.expires and one.mode != OFF else ""
+        told = ", is told its peers" * one.configure
+        return f"  {'~' if one.configure else '='} {one.node.address} runs{secured}{told}"
     extra = f" {' '.join(one.record.arguments)}" if one.record.arguments else ""
     if one.action is Action.RESTART:
         return f"  ~ {one.node.address} {one.action.value}:{extra or ' none'}"
@@ -448,8 +468,8 @@ def _node_line(one: NodePlan) -> str:
 
 def _total(plan: Plan, broken: int) -> str:
     nodes = [one for host in plan.hosts if not host.problems for one in host.nodes]
-    start = sum(one.action in (Action.FOUND, Action.JOIN, Action.START) for one in nodes)
-    restart = sum(one.restarts and one.action in (Action.RESTART, Action.NOTHING) for one in nodes)
+    start = sum(one.starts for one in nodes)
+    restart = sum(one.restarts and not one.starts for one in nodes)
     renewed = sum(one.action is Action.NOTHING and not one.steps and bool(one.certificate) for one in nodes)
     counts = [
         (start, "to start"),

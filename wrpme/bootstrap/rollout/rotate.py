@@ -129,17 +129,18 @@ class _Change:
             return await self._end()
         if not mine.changing:
             mine.add(time.time())
-            told = False
         if mine.issuer.id == mine.newest.id:
             return await self._change_over()
-        if told and not self._yes:
+        first = not mine.state.prepared
+        if not first and not self._yes:
             await self._ask()
         await self._prepare()
         if self._fleet.broken:
             return ""
-        if told:
+        if not first:
             mine.change_over()
             return await self._change_over()
+        mine.prepare()
         for session in self._fleet.sound:
             session.finish(f"{_names(session)} trusts the new CA, too")
         return (

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
-from wrpme.bootstrap.credentials.authority import Certificate, read
+from wrpme.bootstrap.credentials.authority import read
 from wrpme.bootstrap.hosts.inventory import NodeFound
 from wrpme.bootstrap.limits import CERTIFICATE_RENEWED_SHARE
 from wrpme.bootstrap.topology.file import Host, Node
@@ -111,8 +111,11 @@ def due(found: NodeFound, names: Sequence[str], wanted: Wanted) -> str:
     return ""
 
 
-def span_left(there: Certificate, now: float) -> str:
-    """Returns how long a certificate is still valid, in words."""
+def span_left(certificate: str, now: float) -> str:
+    """Returns how long a certificate is still valid, in words; empty if there is none."""
+    there = read(certificate)
+    if there is None:
+        return ""
     return f"expires in {_span(there.ends - now)}" if there.ends > now else "has expired"
 
 
