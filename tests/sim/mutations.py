@@ -181,24 +181,10 @@ def _broken_in(place: ModuleType) -> dict[str, Callable[[], Broken]]:
     }
 
 
-ALL: dict[str, Callable[[], Broken]] = {
-    name: found
-    for place in (
-        basics,
-        votes,
-        leases,
-        handover,
-        copies,
-        answers,
-        entries,
-        expiry,
-        outages,
-        replication,
-        storms,
-        users,
-    )
-    for name, found in _broken_in(place).items()
-}
+_PLACES = (
+    basics, votes, leases, handover, copies, answers, entries, expiry, outages, replication, storms, users,
+)  # fmt: skip
+ALL: dict[str, Callable[[], Broken]] = {name: found for place in _PLACES for name, found in _broken_in(place).items()}
 
 
 HARMLESS: dict[str, str] = {
