@@ -66,7 +66,8 @@ ROOMS = (
     Room(360, 312, 620, 244, "core", ("one node, no I/O: inputs and the time in, effects out",), "#e6eaf8"),
     Room(
         380, 374, 186, 110, "",
-        ("node, router, admin, access/", "context, outbox, io, layout", "group_commit, fast_path", "snapshots (for backups)"),
+        ("node, router, admin, access/", "context, outbox, io, layout", "group_commit, fast_path",
+            "snapshots (for backups)"),
         "#d3daf3",
     ),
     Room(
@@ -84,7 +85,8 @@ ROOMS = (
     Room(20, 654, 960, 40, "options", (), "#eeeeee"),
     Room(
         20, 712, 960, 60, "protocol",
-        ("messages, codec, access/ (users, rights), view, view_index, ring, health, stats, events, address",), "#eeeeee",
+        ("messages, codec, access/ (users, rights), view, view_index, ring, health, stats, events, address",),
+        "#eeeeee",
     ),
     Room(20, 790, 960, 40, "errors  limits  version", (), "#f7f7f7"),
 )  # fmt: skip

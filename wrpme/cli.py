@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from wrpme import errors
+from wrpme.files import hives
 from wrpme.files.file_text import read
 from wrpme.limits import CONTENT_BYTES_MAX
 from wrpme.shell.access.passwords import said_by
@@ -113,7 +114,7 @@ def run(arguments: Sequence[str], console: Console) -> int:
         WrpmeError: the command line is wrong, or what it asks for can't be begun.
     """
     words = [os.fsencode(argument).decode("utf-8", "surrogateescape") for argument in arguments]
-    options = parse_options(words, os.environ, _option_file(), lambda path: read(path, may_miss=True))
+    options = parse_options(words, os.environ, _option_file(), lambda path: read(path, may_miss=True), hives.ca_of)
     if options.answer:
         console.answer(Answer(text=options.answer), line_mode=False)
         return 0
@@ -167,8 +168,7 @@ def _in_browsers(options: Options, address: Address, console: Console) -> Corout
 
 def _option_file() -> str:
     """Returns where the user's options are."""
-    home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
-    return os.path.join(home, "wrpme", "wrpmesh.toml")
+    return os.path.join(hives.config_directory(), "wrpmesh.toml")
 
 
 def _standard_input() -> bytes:

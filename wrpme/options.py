@@ -497,6 +497,10 @@ COMMANDS: dict[str, Syntax] = {
         Syntax("hive_plan", (Option("example", "print a topology file to begin with", replaces_words=True), QUIET)),
         Syntax("hive_apply", (QUIET,)),
         Syntax("hive_upgrade", (QUIET,)),
+        Syntax(
+            "hive_rotate",
+            (Option("ca", "the CA, too: in two steps, each with this command"), YES, QUIET),
+        ),
         Syntax("hive_stop", (QUIET,)),
         Syntax("hive_start", (QUIET,)),
         Syntax(

@@ -49,7 +49,9 @@ BAD = [
     ("a" * 64 + ":5909", "neither"),
     (".".join(["abcdefgh"] * 40) + ":5909", "neither"),
     ("a\nb:5909", "neither"),
-    ("http://host:5909", "in brackets"),
+    ("http://host:5909", "write HOST:PORT alone, without http://"),
+    ("wrpmes://host:5909", "without wrpmes://, and ask for TLS by --tls-ca FILE"),
+    ("a" * 300 + "://host", "without aaa"),
 ]
 
 

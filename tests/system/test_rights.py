@@ -1,5 +1,5 @@
-"""Each request, command and page of each protocol, by each kind of user, at a real node: allowed exactly where the table
-of rights says; and nothing at all by a connection that is not what it has to be."""
+"""Each request, command and page of each protocol, by each kind of user, at a real node: allowed exactly where the
+table of rights says; and nothing at all by a connection that is not what it has to be."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from tests.certificates import Authority
 from tests.samples import REQUEST_SAMPLES
-from tests.system.daemons import Daemons, free_port, until_stable
+from tests.system.daemons import Daemons, until_stable
 from tests.system.users import HiveTalk, HttpTalk, RedisTalk, add_users, user
 from wrpme import Client
 from wrpme.daemon.net.redis.commands.table import ENTRIES
@@ -143,7 +143,7 @@ def test_nothing_is_told_on_a_connection_that_is_not_what_it_has_to_be(node: Nod
         assert http.get("/live") == 400
     foreign = client_context(TlsFiles(ca=str(Authority(tmp_path, "foreign").path)))
     for kind in (HiveTalk, RedisTalk, HttpTalk):
-        with pytest.raises(ssl.SSLCertVerificationError, match="self-signed|unable to get local issuer"):
+        with pytest.raises(ssl.SSLCertVerificationError, match=r"self-signed|unable to get local issuer"):
             kind(node.address, foreign)
         with pytest.raises(ssl.SSLCertVerificationError, match="mismatch"):
             kind(node.address, node.context, "another.example")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import ssl
 from pathlib import Path
@@ -10,16 +11,21 @@ import pytest
 
 from tests.certificates import Authority
 from tests.daemon_parts import Raw
-from tests.system.daemons import Daemons, free_port, until
+from tests.system.daemons import Daemons, free_port, until, until_stable
+from wrpme import Client
+from wrpme.errors import ProtocolError
 from wrpme.files.certificates import TlsFiles, client_context
 from wrpme.protocol.messages import Content, Done, Failed, Get, Request, Update
+
+KEYS = 20
+PAUSE_SECONDS = 0.02
 
 pytestmark = pytest.mark.asyncio
 
 
-def options(files: TlsFiles) -> list[str]:
+def options(files: TlsFiles, mode: str = "require", *others: str) -> list[str]:
     named = ["--tls-cert", files.certificate, "--tls-key", files.key, "--tls-ca", files.ca]
-    return ["--tls-mode", "require", "--transient", *named]
+    return ["--tls-mode", mode, *(others or ("--transient",)), *named]
 
 
 async def answer(address: str, request: Request, secured: ssl.SSLContext) -> object:
@@ -83,3 +89,71 @@ async def test_a_hive_that_speaks_tls_alone(tmp_path: Path) -> None:
         inside.check_alive()
         assert "serving" not in log(outside, 2)
         inside.terminate(0, 1)
+
+
+class Load:
+    """Writes entries and reads them again, all the time; any error ends it, and whoever ends it hears of that."""
+
+    def __init__(self, name: str, client: Client) -> None:
+        self.done = 0
+        self._name, self._client = name, client
+        self._enough = False
+        self._task = asyncio.create_task(self._go())
+
+    async def _go(self) -> None:
+        async with self._client as client:
+            while not self._enough:
+                alias, content = f"{self._name}/{self.done % KEYS}", b"%d" % self.done
+                await client.update(alias, content)
+                assert await client.get(alias) == content
+                self.done += 1
+                await asyncio.sleep(PAUSE_SECONDS)
+
+    async def end(self) -> None:
+        self._enough = True
+        await self._task
+
+    def check(self) -> None:
+        """It goes on."""
+        if self._task.done():
+            self._task.result()
+
+
+async def test_a_hive_is_brought_to_tls_and_back_and_no_request_fails(tmp_path: Path) -> None:
+    """As docs/security.md says it; a node is restarted when the hive is stable, and clients change in between."""
+    files = Authority(tmp_path).issue("node")
+    ca = TlsFiles(ca=files.ca)
+
+    with Daemons(tmp_path, 3, "--tls-mode", "off", "--no-sync") as hive:
+
+        async def restarted(mode: str, *loads: Load) -> None:
+            """One node after the other."""
+            hive.options = tuple(options(files, mode, "--no-sync"))
+            async with Client(hive.addresses, tls=ca if mode in ("prefer", "require") else None) as client:
+                for index in range(3):
+                    before = [load.done for load in loads]
+                    await asyncio.to_thread(hive.terminate, index)
+                    hive.start(index)
+                    await until_stable(client, 3, hive.check_running)
+                    for load in loads:
+                        load.check()
+                    assert all(load.done > was for load, was in zip(loads, before, strict=True))
+
+        hive.start_all(range(3))
+        await hive.until_stable()
+        plain = Load("plain", Client(hive.addresses, timeout=15.0))
+        await restarted("allow", plain)
+        await restarted("prefer", plain)
+        secured = Load("secured", Client(hive.addresses, timeout=15.0, tls=ca))
+        await plain.end()
+        await restarted("require", secured)
+        with pytest.raises(ProtocolError, match="takes TLS only"):
+            async with Client(hive.addresses) as client:
+                await client.count()
+        await restarted("prefer", secured)
+        plain = Load("plain", Client(hive.addresses, timeout=15.0))
+        await restarted("allow", plain, secured)
+        await secured.end()
+        await restarted("off", plain)
+        await plain.end()
+        hive.check_alive()

@@ -31,6 +31,7 @@ from wrpme.core.membership import transitions as views
 from wrpme.core.membership.admission import Admission
 from wrpme.core.membership.lifecycle import Lifecycle
 from wrpme.core.membership.reports import Reports
+from wrpme.core.membership.speakers import Names, Objection, objection
 from wrpme.core.membership.view_sync import Adoption, ViewSync
 from wrpme.core.membership.voter import Voter
 from wrpme.core.membership.whereabouts import Whereabouts
@@ -180,6 +181,10 @@ class Node:
     def view(self) -> View | None:
         """The view that this node has adopted."""
         return self.context.view
+
+    def objection(self, envelope: Envelope, names: Names) -> Objection | None:
+        """See :mod:`wrpme.core.membership.speakers`."""
+        return objection(self.context, envelope, names)
 
     # --- inputs --------------------------------------------------------------------------------------------------
 

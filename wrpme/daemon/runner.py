@@ -27,6 +27,7 @@ from wrpme.core.io import (
     SettingsChanged, StopAsked, Emit, EndSessions, HostRequest, TellFollowers, TurnEnded, Verify, Woken,
 )  # fmt: skip
 from wrpme.core.membership.compute import compute
+from wrpme.core.membership.speakers import Names, Objection
 from wrpme.daemon.clock import Clock
 from wrpme.daemon.limits import DRAIN_SECONDS, MANY_TURN_BYTES
 from wrpme.daemon.log import Log
@@ -84,6 +85,8 @@ class NodeLike(Watched, Teller, Protocol):
     def handle(self, given: Input, now: float) -> list[Effect]: ...
 
     def request(self, session: int, request: Request, now: float) -> list[Effect]: ...
+
+    def objection(self, envelope: Envelope, names: Names) -> Objection | None: ...
 
 
 class Runner:
@@ -277,6 +280,10 @@ class Runner:
         except Exception as error:
             self.defect(error)
         return done or 1
+
+    def objection(self, envelope: Envelope, names: Names) -> Objection | None:
+        """See :class:`wrpme.daemon.net.connection.Host`."""
+        return self._node.objection(envelope, names)
 
     @property
     def access(self) -> Access:

@@ -38,7 +38,7 @@ from wrpme.daemon.net.listen import room
 from wrpme.daemon.net.redis.client import Options
 from wrpme.daemon.resources import Machine
 from wrpme.daemon.runner import NodeLike, Runner
-from wrpme.daemon.security.tls import OFF, REQUIRE, Tls, stamp
+from wrpme.daemon.security.tls import REQUIRE, Tls, stamp
 from wrpme.daemon.storage import identity, leveldb, quarantine, rejoin
 from wrpme.daemon.storage.identity import Identity
 from wrpme.daemon.storage.leveldb import LevelStore
@@ -94,7 +94,7 @@ class Supervisor:
         self._hung_up = asyncio.Event()
         self._sockets = sockets
         self._log = log
-        self._tls = _tls(config)
+        self._tls = config.secured()
         self._stamp: tuple[object, ...] = ()
         """Of the files of the certificate, as they were when they were read last."""
         self._clock = _clock()
@@ -511,10 +511,6 @@ class Supervisor:
         kept = quarantine.isolate(self._config.root, quarantine.FORMER, RejoinInfo(info.hive, end.rejoin))
         line = f"{told}; its data was set aside as {kept}, and it joins the hive as another node at {where}"
         self._log.say("warning", line)
-
-
-def _tls(config: Config) -> Tls | None:
-    return Tls(config.tls_mode, config.tls_files, config.advertise) if config.tls_mode != OFF else None
 
 
 def _hive(info: RejoinInfo) -> str:

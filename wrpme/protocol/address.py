@@ -45,6 +45,10 @@ def parse(text: str) -> Address:
     """
     text = "".join(character if character.isprintable() else "?" for character in text)
     shown = f'"{text[:80]}"'
+    scheme, _, rest = text.partition("://")
+    if rest:
+        by_tls = ", and ask for TLS by --tls-ca FILE" if scheme.endswith("s") else ""
+        raise UsageError(f"{shown} is no address: write HOST:PORT alone, without {scheme[:20]}://{by_tls}")
     if text.startswith("["):
         host, bracket, rest = text[1:].partition("]")
         if not bracket or (rest and not rest.startswith(":")):

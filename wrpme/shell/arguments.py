@@ -75,9 +75,11 @@ def parse_options(
     environment: Mapping[str, str] | None = None,
     path: str = FILE,
     read: Callable[[str], str | None] = lambda _: None,
+    ca_of: Callable[[Sequence[str]], str] = lambda _: "",
 ) -> Options:
     """Returns the options before COMMAND, and its words; for what is not given, variables of the environment serve, and
-    then the file at ``path``, whose text ``read`` returns, or None where there is none.
+    then the file at ``path``, whose text ``read`` returns, or None where there is none. Where no CA is named, ``ca_of``
+    returns the file of that of the hive which has one of these nodes, or an empty text.
 
     Raises:
         UsageError: an option or a value is wrong.
@@ -96,11 +98,14 @@ def parse_options(
         if given[name] and given.words:
             raise UsageError(f"--{name} opens the dashboard, which takes no COMMAND; type it there")
     tls_ca, tls_cert, tls_key = _tls(given)
+    daemons = tuple(map(str, given["daemon"])) or (DAEMON,)
+    if "tls-ca" not in given and not given["hive"] and not given["replay"]:
+        tls_ca = ca_of(daemons)
     user, password_file = _user(given, tls_ca)
     if _is_of_another(given, environment or {}, file):
         password_file = ""
     return Options(
-        daemons=tuple(map(str, given["daemon"])) or (DAEMON,),
+        daemons=daemons,
         timeout=given["timeout"],
         tls_ca=tls_ca,
         tls_cert=tls_cert,

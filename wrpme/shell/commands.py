@@ -580,6 +580,13 @@ COMMANDS: tuple[Spec, ...] = (
         "Each only while the hive is stable. It halts where that is not so, and says why.",
         changes=True,
     ),
+    _remote(
+        "hive_rotate",
+        "FILE",
+        "gives all nodes of a topology file new keys and certificates at once",
+        "With --ca from a new CA: first all nodes trust it, too; then, given again, certificates come from it.",
+        changes=True,
+    ),
     _remote("hive_stop", "FILE", "stops all nodes of a topology file in a planned way", changes=True),
     _remote("hive_start", "FILE", "starts them again, with their data", changes=True),
     _remote(

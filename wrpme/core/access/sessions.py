@@ -8,6 +8,7 @@ on it. Other nodes are not asked: their certificate says who they are.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import ceil
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -206,7 +207,7 @@ class Sessions:
             context.note("audit", f"authenticate as {shown}, asked by {context.who(session)}: refused{more}")
             self._told_at, self._untold = context.now, 0
         pause = self.failures.pause(address, context.now)
-        wait = f"; too many came from {address}, none is looked at for {pause:.0f} s" if pause else ""
+        wait = f"; too many came from {address}, none is looked at for {ceil(pause)} s" if pause else ""
         wrong = UnauthenticatedError(f"there is no such user with that password{wait}")
         context.outbox.fail(session, number, wrong)
 

@@ -12,6 +12,7 @@ from typing import Protocol, cast
 
 from wrpme.core.access.sessions import Access
 from wrpme.core.io import BurstDone, Process
+from wrpme.core.membership.speakers import Names, Objection
 from wrpme.daemon.limits import (
     KEEPALIVE_SECONDS, SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX, UNACKNOWLEDGED_SECONDS_MAX, WIRE_WRITE_BYTES,
 )  # fmt: skip
@@ -313,6 +314,9 @@ class Host(Protocol):
 
     def serve(self, wire: Wire, messages: Sequence[Request | Envelope], now: float) -> int:
         """Hands the messages to the node, in order, until the wire is full; returns how many it took, at least one."""
+
+    def objection(self, envelope: Envelope, names: Names) -> Objection | None:
+        """See :mod:`wrpme.core.membership.speakers`."""
 
     @property
     def access(self) -> Access:

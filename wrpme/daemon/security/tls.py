@@ -12,16 +12,16 @@ from msgspec import Struct
 from wrpme.errors import UsageError
 from wrpme.options import TLS_MODES
 from wrpme.protocol.address import Address
+from wrpme.protocol.stats import CERTIFICATE_OF
 from wrpme.files.certificates import TlsFiles, client_context, server_context
 
 OFF, ALLOW, PREFER, REQUIRE = TLS_MODES
 """As ``--tls-mode`` has them: a hive is brought from one to the next node by node, and nodes of two that are beside
 each other understand each other."""
-TLS_ONLY = "this node takes TLS only (--tls-mode require): connect with TLS"
-NO_CERTIFICATE = (
-    "messages of nodes are taken only from a connection whose certificate is of the hive's CA: give the node "
-    "--tls-cert, --tls-key and --tls-ca, and --tls-mode prefer"
-)
+_ONLY = "this node takes TLS only (--tls-mode require): "
+TLS_ONLY = _ONLY + "give wrpmesh --tls-ca FILE, a program wrpmes:// or tls=, and another node --tls-mode prefer"
+TLS_ONLY_OF_REDIS = _ONLY + "connect by rediss://, with the CA of the hive (redis-cli --tls --cacert FILE)"
+TLS_ONLY_OF_HTTP = _ONLY + "ask by https://, with the CA of the hive (curl --cacert FILE)"
 SPEAKS_TLS = "it speaks TLS, which this node does not take (--tls-mode off), or began to too late"
 REFUSED = "it closed the connection when it saw the certificate of this node: its log says why"
 """In TLS 1.3 the side that dials is through with its handshake before the other one has looked at its certificate."""
@@ -93,7 +93,7 @@ class Tls:
         if left >= WARNED_SHARE * (loaded.valid_until - loaded.valid_from):
             return ()
         when = f"expires in {_span(left)}" if left > 0 else "has expired, and other nodes refuse it"
-        return (f"the certificate of {self._address} {when}: put a new one in its place and send SIGHUP",)
+        return (f"{CERTIFICATE_OF}{self._address} {when}: put a new one in its place and send SIGHUP",)
 
 
 def stamp(files: TlsFiles) -> tuple[object, ...]:
@@ -111,11 +111,6 @@ def stamp(files: TlsFiles) -> tuple[object, ...]:
 def begins_tls(first: bytes) -> bool:
     """Returns whether a connection whose first byte this is speaks TLS."""
     return first[:1] == bytes([_CLIENT_HELLO])
-
-
-def shows_certificate(secured: ssl.SSLObject | None) -> bool:
-    """Returns whether the other side has shown a certificate of a CA that is trusted."""
-    return secured is not None and bool(secured.getpeercert())
 
 
 def failed_handshake(error: BaseException) -> str:

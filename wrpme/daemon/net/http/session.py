@@ -190,6 +190,8 @@ class HttpSession(Session):
 
     def _refuse(self, page: Page, request: h11.Request | None = None) -> None:
         """Tells the connection and the log what is wrong; what it still sends is not looked at."""
+        if request is None:  # the last one, which is answered, may have wanted the headers alone
+            self._wants_headers_alone = False
         more = [(b"Allow", b", ".join(_METHODS))] if page.status == 405 else []
         if self._connection.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             self._say(page, True, *more)
