@@ -65,7 +65,7 @@ async def open_note(fleet: Fleet, findings: dict[Host, Finding]) -> str:
             if session.inventory.nodes[node.name].pid is None:
                 continue
             try:
-                view = (await probe.probe_node(session.agent, node.address)).view
+                view = (await probe.probe_node(session.agent, node.address, node.name)).view
             except WrpmeError:
                 continue
             if view is not None:
