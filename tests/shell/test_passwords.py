@@ -130,8 +130,9 @@ async def test_a_terminal_does_not_show_it() -> None:
         lines = InputLines(terminal, lambda text: None)
         before = termios.tcgetattr(terminal)
         asked = asyncio.create_task(lines.secret("password: "))
-        while termios.tcgetattr(terminal)[3] & termios.ECHO:
-            await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            while termios.tcgetattr(terminal)[3] & termios.ECHO:
+                await asyncio.sleep(0)
         os.write(screen, b"secret\n")
         assert await asked == "secret"
         assert termios.tcgetattr(terminal) == before
