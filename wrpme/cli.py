@@ -125,6 +125,8 @@ def run(arguments: Sequence[str], console: Console) -> int:
 
     if options.web:
         return asyncio.run(_ended_by_signals(_in_browsers(options, options.web, console)))
+    if command is not None and not command.spec.asks_hive:
+        options = replace(options, user="", password_file="")
     password = said_by(options)
     if options.tui:
         return asyncio.run(_ended_by_signals(_dashboard(options, console, password)))
