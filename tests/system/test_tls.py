@@ -11,12 +11,16 @@ import pytest
 
 from tests.certificates import Authority
 from tests.daemon_parts import Raw
+from tests.system.crowd import Crowd
 from tests.system.daemons import Daemons, free_port, until, until_stable
 from wrpme import Client
+from wrpme.daemon.limits import HANDSHAKES_MAX
 from wrpme.errors import ProtocolError
 from wrpme.files.certificates import TlsFiles, client_context
 from wrpme.protocol.messages import Content, Done, Failed, Get, Request, Update
 
+CROWD = HANDSHAKES_MAX + 200
+"""So many begin a handshake, or say nothing, and go no further."""
 KEYS = 20
 PAUSE_SECONDS = 0.02
 
@@ -77,8 +81,12 @@ async def test_a_hive_that_speaks_tls_alone(tmp_path: Path) -> None:
             return "expires in 24 h" in log(inside, 1) and "expires in 24 h" in await figures()
 
         await until("two nodes that serve", joined)
-        await until("an entry on both", written)
-        await until("the entry through the other node", lambda: holds(addresses[1], "1"))
+        with Crowd(CROWD, addresses[0]) as crowd:
+            await crowd.gathered()
+            await until("an entry on both", written)
+            await until("the entry through the other node", lambda: holds(addresses[1], "1"))
+            await until("and through the one with the crowd", lambda: holds(addresses[0], "1"))
+        assert "down" not in log(inside, 0) + log(inside, 1)
         await until("a node of another CA that is told why", refused)
         (tmp_path / "node.key").write_text("no key")
         inside.processes[1].send_signal(signal.SIGHUP)
