@@ -17,6 +17,7 @@ from typing import Self, TypeVar, Union
 
 import msgspec
 
+from wrpme.core.access.sessions import NobodyAsked
 from wrpme.core.fast_path import NoFastPath
 from wrpme.core.io import Process, Effect, Input, Exit, Received, ReplyTo, SessionClosed, TurnEnded
 from wrpme.core.membership.speakers import Names, Objection
@@ -59,6 +60,7 @@ class ScriptedNode:
     def __init__(self) -> None:
         self.wake_at = inf
         self.fast_path = NoFastPath()
+        self.sessions = NobodyAsked()
         self.process = Process()
         self.events: list[ClusterEvent] = []
         self.view: View | None = None

@@ -13,7 +13,14 @@ from tests.bootstrap.logins import Logins
 from tests.bootstrap.ssh_hosts import SshHosts
 from tests.stub_node import JumpLoop, complaints_of
 
-JUMPING = ("test_check.py", "test_commands.py", "test_node_control.py", "test_results.py", "test_stability.py")
+JUMPING = (
+    "test_check.py",
+    "test_commands.py",
+    "test_managed_tls.py",
+    "test_node_control.py",
+    "test_results.py",
+    "test_stability.py",
+)
 """The tests of these files run in time that jumps: they wait for stubs only."""
 
 

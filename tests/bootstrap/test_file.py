@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from wrpme.bootstrap.topology.file import EXAMPLE, KEYS, Host, Node, Topology, parse, parse_target
+from wrpme.bootstrap.topology.file import EXAMPLE, KEYS, Host, Managed, Node, Topology, parse, parse_target
 from wrpme.errors import UsageError
 from wrpme.limits import MEMBERS_MAX
 
@@ -50,6 +50,7 @@ def test_the_example_shows_every_key_and_each_parses() -> None:
             "--memory-max", "2147483648", "--no-sync", "--transient", "--log-level", "info", "--sessions", "10000",
             "--redis-strict",
         )),),
+        Managed("require", 90),
     )  # fmt: skip
     assert found.hosts[2].nodes[0].arguments[3] == "300"
     for keys in KEYS.values():
@@ -114,7 +115,7 @@ WRONG = [
     ("defaults = 1\n" + A, "defaults should be one table, [defaults]"),
     (A.replace("node", "nodes"), 'line 1: there is no table "nodes"; did you mean [[node]]?'),
     ("[default]\n" + A, 'line 1: there is no table "default"; did you mean [defaults]?'),
-    (A + "[machines]\n", 'line 4: there is no table "machines"; there are [defaults], [options], [[node]]'),
+    (A + "[machines]\n", 'line 4: there is no table "machines"; there are [defaults], [options], [tls], [[node]]'),
     ('\nuser = "x"\n' + A, 'line 2: "user" stands before the first table; it belongs in [defaults] or [[node]]'),
     ("grace = 5\n" + A, '"grace" stands before the first table; it belongs in [options]'),
     ("xyz = 5\n" + A, '"xyz" stands before the first table; there is no such key in any table'),

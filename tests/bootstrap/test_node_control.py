@@ -88,7 +88,7 @@ async def test_patience_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_command_line_of_a_node() -> None:
     told = record(topology(1, 'advertise = "host.example:1"', "options = { grace = 30 }").hosts[0], ("a:1", "b:2"))
-    assert node_control.arguments(told) == [
+    assert node_control.arguments(told, "/nodes/a") == [
         "-a", "10.0.0.1:5909", "--advertise", "host.example:1", "--peer", "a:1", "--peer", "b:2", "--grace", "30",
     ]  # fmt: skip
 

@@ -16,6 +16,7 @@ from wrpme.protocol.stats import NodeStats
 
 ME = b"n" * 16
 ADDRESS = "10.0.0.1:5909"
+NAME = "10.0.0.1-5909"
 VIEW = transitions.found(b"h" * 16, ME, 1, ADDRESS, 2)
 FIGURES = NodeStats(ADDRESS, 1, "up", "0.1.0", 1.0, 1.0, 3, 30, True)
 
@@ -39,7 +40,7 @@ class Relay:
 @pytest.mark.asyncio
 async def test_a_member_tells_its_view_and_figures() -> None:
     relay = Relay(ViewIs(1, ME, VIEW), Text(2, msgspec.json.encode(FIGURES).decode()))
-    answer = await probe_node(relay, ADDRESS)
+    answer = await probe_node(relay, ADDRESS, NAME)
     assert (answer.node, answer.view, answer.stats, answer.why) == (ME, VIEW, FIGURES, "")
     assert relay.asked == [PREFACE + encode(GetView(1)) + encode(GetStatus(2, b""))]
 
@@ -47,28 +48,28 @@ async def test_a_member_tells_its_view_and_figures() -> None:
 @pytest.mark.asyncio
 async def test_a_node_without_a_hive_says_so() -> None:
     relay = Relay(Failed(1, 6, "it waits for a hive"), Text(2, msgspec.json.encode(FIGURES).decode()))
-    answer = await probe_node(relay, ADDRESS)
+    answer = await probe_node(relay, ADDRESS, NAME)
     assert answer.view is None
     assert answer.why == "it waits for a hive"
 
 
 @pytest.mark.asyncio
 async def test_a_port_that_does_not_answer_is_no_error_of_the_machine() -> None:
-    answer = await probe_node(Relay(error=errors.ConnectionError("connection refused")), ADDRESS)
+    answer = await probe_node(Relay(error=errors.ConnectionError("connection refused")), ADDRESS, NAME)
     assert answer.why == "connection refused"
     with pytest.raises(errors.RemoteError):
-        await probe_node(Relay(error=errors.RemoteError("the connection ended")), ADDRESS)
+        await probe_node(Relay(error=errors.RemoteError("the connection ended")), ADDRESS, NAME)
 
 
 @pytest.mark.asyncio
 async def test_a_foreign_program_is_told() -> None:
-    answer = await probe_node(Relay(raw=b"HTTP/1.1 400 Bad Request\r\n\r\n"), ADDRESS)
+    answer = await probe_node(Relay(raw=b"HTTP/1.1 400 Bad Request\r\n\r\n"), ADDRESS, NAME)
     assert "no wrpme node" in answer.why
 
 
 @pytest.mark.asyncio
 async def test_the_whole_hive_through_one_node() -> None:
-    status = await probe_hive(Both(), ADDRESS)
+    status = await probe_hive(Both(), ADDRESS, NAME)
     assert status.view == VIEW
     assert [node.stats for node in status.nodes] == [FIGURES]
 
@@ -92,4 +93,4 @@ def test_where_a_node_is_reached_on_its_own_machine() -> None:
 @pytest.mark.asyncio
 async def test_figures_of_another_version_are_no_defect() -> None:
     relay = Relay(ViewIs(1, ME, VIEW), Text(2, '{"address": 3}'))
-    assert "this version does not understand" in (await probe_node(relay, ADDRESS)).why
+    assert "this version does not understand" in (await probe_node(relay, ADDRESS, NAME)).why

@@ -1,4 +1,4 @@
-"""Another release, one node after the other, under load."""
+"""Another release, TLS, and other certificates: one node after the other, under load."""
 
 from __future__ import annotations
 
@@ -73,11 +73,81 @@ def test_under_load_no_operation_fails(operator: Operator, tmp_path: Path) -> No
     assert {number: daemons(hosts, number) for number in THREE} == after
 
 
+def test_from_none_to_tls_alone_and_back(operator: Operator) -> None:
+    """Clients without TLS work up to prefer, and those with it from there on; the keys stay on their hosts."""
+    hosts = operator.hosts
+    file = operator.directory / "hive.toml"
+    plain = file.read_text()
+
+    def secured(*lines: str) -> None:
+        file.write_text("\n".join(["[tls]", "managed = true", *lines, "", plain]))
+
+    secured('mode = "prefer"')
+    assert "goes to TLS allow, then prefer" in operator.wrpmesh("hive_plan", FILE).ok().out
+    with _Loads(operator):
+        operator.wrpmesh("hive_apply", FILE).ok()
+    secured()
+    with _Loads(operator) as loads:  # with the CA that wrpmesh finds by itself
+        operator.wrpmesh("hive_apply", FILE).ok()
+        assert "takes TLS only" in operator.on(1, "--tls-ca", "none", "get", "entry").failed()
+        assert operator.on(1, "get", "entry").ok().out == "content"
+        before = {number: daemons(hosts, number) for number in THREE}
+        shown = {number: _certificate(operator, number) for number in THREE}
+        assert "all 3 nodes have new keys" in operator.wrpmesh("hive_rotate", FILE).ok().out
+        loads.more()
+        assert "step 1 of 2" in operator.wrpmesh("hive_rotate", "--ca", FILE).ok().out
+        loads.more()
+        assert "step 2 of 2" in operator.wrpmesh("hive_rotate", "--ca", "--yes", FILE).ok().out
+        loads.more()
+        assert all(_certificate(operator, number) != shown[number] for number in THREE)
+        assert {number: daemons(hosts, number) for number in THREE} == before, "nothing was restarted for it"
+        assert operator.on(2, "get", "entry").ok().out == "content"
+        assert "nothing to do" in operator.wrpmesh("hive_plan", FILE).ok().out
+        secured('mode = "prefer"')
+        operator.wrpmesh("hive_apply", FILE).ok()
+    keys = [path for path in hosts.home.rglob("*") if path.is_file() and b"PRIVATE KEY" in path.read_bytes()]
+    assert [path.parent.parent.name for path in keys if ".ssh" not in path.parts] == ["hives"], "the CA's, and no other"
+    file.write_text(plain)
+    with _Loads(operator, "--tls-ca", "none"):
+        operator.wrpmesh("hive_apply", FILE).ok()
+    assert operator.on(3, "get", "entry").ok().out == "content", "wrpmesh knows that there is no TLS any more"
+
+
+def _certificate(operator: Operator, number: int) -> bytes:
+    (pair,) = operator.hosts.path(number, "/var/lib/wrpme/nodes").glob("*/tls/node.pem")
+    assert pair.stat().st_mode & 0o777 == 0o600
+    return pair.read_bytes()
+
+
+class _Loads:
+    """One shell for each node, which work until the end of the context, and before and after each change."""
+
+    def __init__(self, operator: Operator, *words: str) -> None:
+        self._loads = [_Load(operator, number, *words) for number in THREE]
+
+    def __enter__(self) -> _Loads:
+        self.more()
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        try:
+            if kind is None:
+                self.more()
+        finally:
+            for load in self._loads:
+                load.end()
+
+    def more(self) -> None:
+        """Each has carried out some more."""
+        for load in self._loads:
+            load.until(load.count + 5)
+
+
 class _Load:
     """Updates and gets through one shell, one after the other, until it is ended; each must succeed."""
 
-    def __init__(self, operator: Operator, number: int) -> None:
-        told = [f"--daemon={host}:{PORT}" for host in operator.hosts.addresses]
+    def __init__(self, operator: Operator, number: int, *words: str) -> None:
+        told = [*words, *(f"--daemon={host}:{PORT}" for host in operator.hosts.addresses)]
         typed, typing = os.pipe()
         reading, shown = os.pipe()
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed at the end

@@ -13,6 +13,7 @@ from tests.sim.machine import Machine
 from tests.sim.network import Habits, Proof
 from tests.sim.operator import Operator
 from tests.sim.promises import Promises
+from tests.sim.guests import Guests
 from tests.sim.limiter import Limiter
 from tests.sim.replicator import Replicator
 from wrpme.protocol.messages import Envelope
@@ -42,6 +43,7 @@ class World:
         self.operator = Operator(self)
         self.replicator = Replicator(self)
         self.limiter = Limiter(self)
+        self.guests = Guests(self)
         self._addresses = 0
         self.lines: deque[str] = deque(maxlen=None if trace else LINES_KEPT)
         self.trace = trace

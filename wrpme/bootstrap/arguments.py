@@ -28,6 +28,7 @@ class Request(Struct, frozen=True):
     since: str = ""
     follow: bool = False
     yes: bool = False
+    ca: bool = False
     quiet: bool = False
 
 
@@ -53,6 +54,7 @@ def parse(name: str, words: Sequence[str]) -> Request:
         since=found.get("since", ""),
         follow="f" in found,
         yes="yes" in found,
+        ca="ca" in found,
         quiet="quiet" in found,
     )
 

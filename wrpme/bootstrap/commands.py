@@ -14,7 +14,7 @@ from wrpme.bootstrap.arguments import Request
 from wrpme.bootstrap.hosts.fleet import Fleet
 from wrpme.bootstrap.limits import TOPOLOGY_BYTES_MAX
 from wrpme.bootstrap.reporter import QuietLines, Reporter
-from wrpme.bootstrap.rollout import check, logs, teardown, upgrade
+from wrpme.bootstrap.rollout import check, logs, rotate, teardown, upgrade
 from wrpme.bootstrap.rollout.apply import Applying, lock_text
 from wrpme.bootstrap.rollout.plan import plan_text
 from wrpme.bootstrap.topology.file import EXAMPLE, Topology, parse, parse_target
@@ -82,6 +82,8 @@ async def _on_file(name: str, request: Request, topology: Topology, fleet: Fleet
             show(summary(condition))
         case "hive_upgrade":
             show(await upgrade.upgrade(fleet, lock))
+        case "hive_rotate":
+            show(await rotate.rotate(fleet, lock, request.ca, request.yes), matters=request.ca)
         case "hive_logs":
             _check_nodes(request, topology)
             since = requests.since(request.since, datetime.now(UTC).astimezone()) if request.since else 0.0

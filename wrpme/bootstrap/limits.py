@@ -72,6 +72,22 @@ CACHE_LEFT_SECONDS = 3600.0
 BUNDLES_CACHED_MAX = 16
 WHEELS_CACHED_MAX = 64
 
+# --- certificates ----------------------------------------------------------------------------------------------------
+AUTHORITY_DAYS = 3650
+"""How long the CA of a hive is valid."""
+CERTIFICATE_DAYS = 90
+"""How long the certificate of a node is, unless the topology file says otherwise,"""
+CERTIFICATE_DAYS_MAX = 825
+"""and how long at most."""
+CERTIFICATE_RENEWED_SHARE = 1 / 3
+"""A certificate with less of its life left is renewed; its node begins to warn then."""
+CLOCK_SLACK_SECONDS = 3600.0
+"""A certificate is valid so long before it was made: not all clocks are the same."""
+REREAD_SECONDS_MAX = 40.0
+"""A node has read new certificates by then. It looks at them every 10 s even if no signal reaches it."""
+REREAD_LOOK_SECONDS = 0.1
+"""The pause between two looks whether it has."""
+
 # --- SSH -------------------------------------------------------------------------------------------------------------
 SSH_CONNECT_SECONDS_MAX = 10.0
 """How long a machine may take to accept the connection; ConnectTimeout of ~/.ssh/config may say less."""

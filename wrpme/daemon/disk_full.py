@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import inf
 
+from wrpme.core.access.sessions import NobodyAsked
 from wrpme.core.fast_path import NoFastPath
 from wrpme.core.membership.speakers import Names
 from wrpme.core.io import Effect, Input, Exit, ReplyTo, Requested, StopAsked, HostRequest
@@ -29,6 +30,7 @@ class UnavailableNode:
         self._sentence = sentence
         self._code = code
         self.fast_path = NoFastPath()
+        self.sessions = NobodyAsked()
 
     def start(self, now: float) -> list[Effect]:
         """Has nothing to do."""

@@ -38,7 +38,7 @@ from wrpme.daemon.net.listen import room
 from wrpme.daemon.net.redis.client import Options
 from wrpme.daemon.resources import Machine
 from wrpme.daemon.runner import NodeLike, Runner
-from wrpme.daemon.security.tls import Tls, stamp
+from wrpme.daemon.security.tls import REQUIRE, Tls, stamp
 from wrpme.daemon.storage import identity, leveldb, quarantine, rejoin
 from wrpme.daemon.storage.identity import Identity
 from wrpme.daemon.storage.leveldb import LevelStore
@@ -385,6 +385,7 @@ class Supervisor:
             new_hive=b"" if opened.peers else os.urandom(16),
             config=config.as_json(),
             former=opened.former,
+            secured=config.tls_mode == REQUIRE,
         )
 
     def _make_runner(

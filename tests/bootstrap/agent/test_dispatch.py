@@ -71,7 +71,7 @@ def test_a_request_that_lacks_something_is_a_defect_not_the_end(agent: Agent, ba
 
 def test_what_changes_something_needs_the_lock(agent: Agent) -> None:
     changing = set(dispatch.HANDLERS) - set(dispatch.WITHOUT_LOCK)
-    assert len(changing) == 7
+    assert len(changing) == 10
     for do in changing:
         assert agent.refusal(do) == ("internal", f"{do} without the lock; this is a defect of wrpme")
 

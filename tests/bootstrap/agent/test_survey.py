@@ -40,6 +40,8 @@ def test_a_bare_machine(agent: Agent, base: Path, tmp_path: Path) -> None:
         "release_running": "",
         "unit_state": "",
         "enabled": False,
+        "certificate": "",
+        "trusted": "",
         "port": "free",
         "holder": "",
         "address_local": True,

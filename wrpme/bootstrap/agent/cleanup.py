@@ -23,7 +23,7 @@ LOG_MOVED = re.compile(r"log[.-][0-9A-Za-z.-]+\Z")
 
 
 def remove(session: Session, request: dict[str, Any]) -> dict[str, Any]:
-    """Removes a node that does not run: its unit, files and logs, and with ``data`` its data.
+    """Removes a node that does not run: its unit, files, key and logs, and with ``data`` its data.
 
     ``removed`` of the answer says whether anything was there; ``left`` names what is not of wrpme and stays.
 
@@ -43,6 +43,9 @@ def remove(session: Session, request: dict[str, Any]) -> dict[str, Any]:
         ours = name in ("run", "pid", "out", "log") or LOG_MOVED.match(name) or name.endswith(files.NEW)
         if ours and not os.path.isdir(path):
             removed |= files.remove(path)
+        elif name == os.path.basename(node.tls):
+            files.remove_tree(path)
+            removed = True
         elif request["data"] and (name == "data" or DATA_ASIDE.match(name)):
             files.remove_tree(path)
             removed = True

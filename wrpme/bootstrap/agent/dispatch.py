@@ -9,7 +9,7 @@ import os
 import sys
 from contextlib import suppress
 
-from wrpme.bootstrap.agent import cleanup, errors, lock, node, relay, releases, survey
+from wrpme.bootstrap.agent import certificates, cleanup, errors, lock, node, relay, releases, survey
 from wrpme.bootstrap.agent.errors import AgentError, ChannelClosedError
 from wrpme.bootstrap.agent.session import Channel, Session
 
@@ -26,6 +26,10 @@ HANDLERS: dict[str, Handler] = {
     "install": releases.install,
     "prune": releases.prune,
     "configure": node.configure,
+    "make_key": certificates.make_key,
+    "certify": certificates.certify,
+    "reread": certificates.reread,
+    "shown": certificates.shown,
     "start": node.start,
     "stop": node.stop,
     "state": node.state,
@@ -35,7 +39,7 @@ HANDLERS: dict[str, Handler] = {
     "remove": cleanup.remove,
     "clean": cleanup.clean,
 }
-WITHOUT_LOCK = ("look", "lock", "state", "ask", "reach", "log")
+WITHOUT_LOCK = ("look", "lock", "shown", "state", "ask", "reach", "log")
 """These requests change nothing that another operator could be changing too."""
 
 

@@ -45,6 +45,11 @@ class Node:
         self.pid = f"{self.directory}/pid"
         self.out = f"{self.directory}/out"
         self.unit = f"wrpme-{name}.service"
+        self.tls = f"{self.directory}/tls"
+        self.certificate = f"{self.tls}/node.pem"
+        self.trusted = f"{self.tls}/ca.pem"
+        self.next_key = f"{self.tls}/next.key"
+        self.next = f"{self.tls}/next.pem"
 
     def read_record(self) -> dict[str, Any] | None:
         """Returns how the node was configured, or None if it was not."""
@@ -78,6 +83,15 @@ class Base:
     def releases(self) -> list[str]:
         """Returns the releases that are installed completely."""
         return [name for name in _directories(self.versions) if os.path.exists(f"{self.versions}/{name}/complete")]
+
+    def key_makers(self) -> list[str]:
+        """Returns the releases that can make keys: they came with the library for it."""
+        return [
+            name
+            for name in self.releases()
+            for python in _directories(f"{self.versions}/{name}/lib")
+            if os.path.isdir(f"{self.versions}/{name}/lib/{python}/site-packages/cryptography")
+        ]
 
     def read_made(self) -> Made:
         """Returns the note of what wrpme made outside of the base directory, and whether it made that one."""

@@ -142,6 +142,20 @@ def end(channel: Channel, node: Node, found: list[Running], seconds: float) -> b
             handle.close()
 
 
+def hang_up(channel: Channel, node: Node, found: list[Running]) -> None:
+    """Sends SIGHUP to these processes of a node.
+
+    Raises:
+        AgentError: they are another user's.
+    """
+    for one in found:
+        if (handle := _open(channel, one.pid, node)) is not None:
+            try:
+                handle.send(signal.SIGHUP, node)
+            finally:
+                handle.close()
+
+
 class _Handle:
     """A process, by a descriptor: another process that gets the same number later can't be mistaken for it."""
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 PREFACE_BYTES = 8
 HEADER_BYTES = 4
+NO_CHECK_TIME = 0x200000
+"""X509_V_FLAG_NO_CHECK_TIME of OpenSSL, which :mod:`ssl` has no name for."""
 WORDS = {
     errno.ECONNREFUSED: "refused",
     errno.ETIMEDOUT: "timeout",
@@ -33,7 +35,7 @@ WORDS = {
 
 
 def ask(session: Session, request: dict[str, Any]) -> dict[str, Any]:
-    """Sends ``frames`` (base64, the preface included) to the node at ``address``.
+    """Sends ``frames`` (base64, the preface included) to the node ``name``, which is at ``address``.
 
     ``data`` of the answer is what came (base64) until there were ``count`` frames. A connection that ended before is no
     error if there was at least one.
@@ -46,7 +48,7 @@ def ask(session: Session, request: dict[str, Any]) -> dict[str, Any]:
     end = time.monotonic() + float(request["seconds"])
     got = bytearray()
     try:
-        with socket.create_connection((host, port), float(request["seconds"])) as connection:
+        with _connected(session, str(request.get("name", "")), host, port, float(request["seconds"])) as connection:
             connection.settimeout(max(0.001, end - time.monotonic()))
             connection.sendall(base64.b64decode(request["frames"]))
             while not _has_frames(got, int(request["count"])):
@@ -64,6 +66,31 @@ def ask(session: Session, request: dict[str, Any]) -> dict[str, Any]:
     if not _has_frames(got, 1 if request["count"] else 0):
         raise AgentError(f"{host}:{port} ended the connection without an answer", "connection")
     return {"data": base64.b64encode(got).decode()}
+
+
+def _connected(session: Session, name: str, host: str, port: int, seconds: float) -> socket.socket:
+    """Returns a connection to the node of that name (to any program, if it is empty); by TLS if the node was started so
+    that it takes nothing else.
+
+    As another node it shows the certificate of the node, and checks what it is shown; only the time is not looked at,
+    because who asks may be about to replace a certificate that has expired.
+    """
+    node = session.base.node(name) if name else None
+    record = (node.read_record() if node else None) or {}
+    if node is None or record.get("tls") != "require":
+        return socket.create_connection((host, port), seconds)
+    import ssl
+
+    told = str(record.get("advertise") or record["address"])
+    context = ssl.create_default_context(cafile=node.trusted)
+    context.verify_flags |= NO_CHECK_TIME
+    context.load_cert_chain(node.certificate)
+    plain = socket.create_connection((host, port), seconds)
+    try:
+        return context.wrap_socket(plain, server_hostname=told.rpartition(":")[0].strip("[]"))
+    except BaseException:
+        plain.close()
+        raise
 
 
 def _has_frames(got: bytearray, count: int) -> bool:

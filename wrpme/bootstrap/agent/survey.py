@@ -8,7 +8,7 @@ import socket
 import sys
 import time
 
-from wrpme.bootstrap.agent import errors, files, lock, processes, service_manager
+from wrpme.bootstrap.agent import certificates, errors, files, lock, processes, service_manager
 from wrpme.bootstrap.agent.paths import Base, Node
 
 TYPE_CHECKING = False
@@ -55,6 +55,7 @@ def look(session: Session, request: dict[str, Any]) -> dict[str, Any]:
         "linger": ways.linger,
         "survives": ways.survives,
         "releases": base.releases(),
+        "key_makers": base.key_makers(),
         "nodes": {name: told[name] for name in wanted},
         "others": {name: one for name, one in told.items() if name not in wanted},
         "lock": "" if session.hold is not None else lock.held_by(base),
@@ -90,6 +91,8 @@ def _node(node: Node, found: list[Running], unit: dict[str, str], wanted: dict[s
         "unit": _text(service_manager.unit_path(node, node.service)) if node.service != "process" else "",
         "data": os.path.isdir(node.data),
         "hive": _hive(node),
+        "certificate": certificates.public(_text(node.certificate)),
+        "trusted": _text(node.trusted),
         "bytes": files.size_bytes(node.data),
         "pid": found[0].pid if found else None,
         "release_running": found[0].release if found else "",

@@ -37,12 +37,16 @@ class Described(Protocol):
 
 
 class Target(Struct, frozen=True):
-    """CPython ``python`` (major, minor) on ``machine`` with ``libc`` (glibc or musl) of ``libc_version``."""
+    """CPython ``python`` (major, minor) on ``machine`` with ``libc`` (glibc or musl) of ``libc_version``.
+
+    ``makes_keys`` says whether keys are made there, which takes one more library.
+    """
 
     python: tuple[int, int]
     machine: str
     libc: str
     libc_version: tuple[int, int]
+    makes_keys: bool = False
 
     def __str__(self) -> str:
         libc = ".".join(map(str, self.libc_version))

@@ -15,7 +15,7 @@ import tempfile
 import zipfile
 import zlib
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from contextlib import suppress
 from errno import ENOTEMPTY
 from hashlib import sha256
@@ -91,6 +91,11 @@ def needs(target: Target) -> tuple[Need, ...]:
         Need(plyvel, requirement(plyvel)),
         Need("prometheus-client", requirement("prometheus-client")),
         Need("uvloop", requirement("uvloop"), optional=True),
+        *(
+            (Need("cryptography", requirement("cryptography")), Need("cffi", requirement("cffi")))
+            if target.makes_keys
+            else ()
+        ),
     )
 
 
@@ -154,8 +159,9 @@ def installed(name: str, target: Target) -> Part | None:
     tags = [line.split(":", 1)[1].strip() for line in wheel.split("\n") if line.startswith("Tag:")]
     if not any(map(target.accepts, tags)):
         return None
+    programs = {one.name for one in found.entry_points if one.group == "console_scripts"}
     try:
-        return Part(name, Path(str(found.locate_file(""))), _listing(record))
+        return Part(name, Path(str(found.locate_file(""))), _listing(record, programs))
     except ValueError:
         return None
 
@@ -181,8 +187,8 @@ def contents(part: Part) -> dict[str, bytes]:
     return found
 
 
-def _listing(record: str) -> tuple[tuple[str, str], ...]:
-    """The files of a RECORD that are sent, sorted.
+def _listing(record: str, programs: Container[str] = ()) -> tuple[tuple[str, str], ...]:
+    """The files of a RECORD that are sent, sorted. ``programs`` are of whoever installed it: no module needs them.
 
     Raises:
         ValueError: it is not a record of modules that lie in site-packages and nowhere else.
@@ -191,6 +197,7 @@ def _listing(record: str) -> tuple[tuple[str, str], ...]:
     for path, hashed, *_ in csv.reader(StringIO(record, newline="")):
         folder, _, name = path.rpartition("/")
         of_installer = name.endswith(".pyc") or (folder.endswith(".dist-info") and name in _INSTALLERS)
+        of_installer |= name in programs and folder.endswith("../bin")
         if of_installer or not strip.is_read(path):
             continue
         outside = path.startswith(("/", "../")) or "/../" in path or ".data/" in path

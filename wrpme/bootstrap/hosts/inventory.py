@@ -29,7 +29,8 @@ class Hello(Struct, frozen=True):
 
 
 class Record(Struct, frozen=True):
-    """How a node was configured. ``service`` is system, user or process. Fields of a later version are ignored."""
+    """How a node was configured. ``service`` is system, user or process, ``tls`` is the ``--tls-mode`` that it was
+    given, "" where its TLS is not managed. Fields of a later version are ignored."""
 
     address: str
     advertise: str = ""
@@ -37,13 +38,15 @@ class Record(Struct, frozen=True):
     peers: tuple[str, ...] = ()
     release: str = ""
     service: str = "process"
+    tls: str = ""
 
 
 class NodeFound(Struct, frozen=True):
     """A node as it was found on its host.
 
     ``hive`` is the id (in hex) that its data directory names, ``bytes`` the size of that directory, ``port`` one of
-    free, ours, taken and unbindable. ``holder`` says who has the port, or why nobody can listen there.
+    free, ours, taken and unbindable. ``holder`` says who has the port, or why nobody can listen there. ``certificate``
+    and ``trusted`` are in PEM: its certificate, and the CAs that it trusts.
     """
 
     record: Record | None
@@ -56,6 +59,8 @@ class NodeFound(Struct, frozen=True):
     address_local: bool = True
     hive: str = ""
     release_running: str | None = None
+    certificate: str = ""
+    trusted: str = ""
 
 
 class HostInventory(Struct, frozen=True):
@@ -80,6 +85,8 @@ class HostInventory(Struct, frozen=True):
     """Whether a process of this user outlives the user's last session."""
     free_files: int = -1
     """How many files may still be made on that disk; -1 if nothing but the space counts."""
+    key_makers: tuple[str, ...] = ()
+    """Those of the releases that can make keys."""
     identity: str = ""
     """The same for two hosts only if they are one machine and have one directory; empty if that is not known."""
 

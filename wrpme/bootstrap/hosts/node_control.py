@@ -19,7 +19,7 @@ async def configure(session: HostSession, node: Node, record: Record) -> bool:
     base = session.inventory.directory
     python = f"{base}/versions/{record.release}/bin/python"
     directory = f"{base}/nodes/{node.name}"
-    run = systemd_unit.run_script(python, directory, arguments(record))
+    run = systemd_unit.run_script(python, directory, arguments(record, directory))
     unit = None
     if record.service != "process":
         unit = systemd_unit.unit(node.name, directory, user=record.service == "user", address=record.address)
@@ -31,11 +31,24 @@ def _plain(record: Record) -> dict[str, object]:
     return {name: getattr(record, name) for name in record.__struct_fields__}
 
 
-def arguments(record: Record) -> list[str]:
-    """Returns the arguments of wrpmed, except for its data directory and its log."""
+def arguments(record: Record, directory: str) -> list[str]:
+    """Returns the arguments of wrpmed for a node in that directory, except for its data directory and its log."""
     told = ["--advertise", record.advertise] if record.advertise else []
     peers = [word for peer in record.peers for word in ("--peer", peer)]
-    return ["-a", record.address, *told, *peers, *record.arguments]
+    secured: list[str] = []
+    if record.tls not in ("", "off"):
+        pair = f"{directory}/tls/node.pem"
+        secured = [
+            "--tls-mode",
+            record.tls,
+            "--tls-cert",
+            pair,
+            "--tls-key",
+            pair,
+            "--tls-ca",
+            f"{directory}/tls/ca.pem",
+        ]
+    return ["-a", record.address, *told, *peers, *secured, *record.arguments]
 
 
 async def start(session: HostSession, node: Node) -> None:
@@ -74,7 +87,7 @@ async def until_ready(
     restarts: int | None = None
     session.step(f"waiting for {node.address}")
     while loop.time() < end:
-        answer = await probe_node(session.agent, node.address)
+        answer = await probe_node(session.agent, node.address, node.name)
         stats, view = answer.stats, answer.view
         if stats is not None and stats.address != node.told:
             raise RemoteError(

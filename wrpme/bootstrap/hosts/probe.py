@@ -42,14 +42,15 @@ def target(address: str) -> tuple[str, int]:
     return parsed.host, parsed.port
 
 
-async def probe_node(relay: Relay, address: str) -> NodeAnswer:
-    """Returns what the node at that address says. That it can't be asked is no error: ``why`` says the reason.
+async def probe_node(relay: Relay, address: str, name: str) -> NodeAnswer:
+    """Returns what the node at that address says; ``name`` is that of its directory. That it
+    can't be asked is no error: ``why`` says the reason.
 
     Raises:
         RemoteError: the connection to the machine ended.
     """
     try:
-        return _node_answer(await _ask(relay, address, [GetView(1), GetStatus(2, NOBODY)]), address)
+        return _node_answer(await _ask(relay, address, name, [GetView(1), GetStatus(2, NOBODY)]), address)
     except errors.RemoteError:
         raise
     except errors.WrpmeError as error:
@@ -68,19 +69,20 @@ def _node_answer(replies: list[Reply], address: str) -> NodeAnswer:
     return found
 
 
-async def probe_hive(relay: Relay, address: str) -> HiveStatus:
-    """Returns the hive as the node at that address sees it: its view, and the figures of each member.
+async def probe_hive(relay: Relay, address: str, name: str) -> HiveStatus:
+    """Returns the hive as the node at that address sees it: its view, and the figures of each member. ``name`` is that
+    of the node's directory.
 
     Raises:
         RemoteError: the connection to the machine ended.
         WrpmeError: the node does not answer, or is in no hive.
     """
-    (answer,) = await _ask(relay, address, [GetView(1)])
+    (answer,) = await _ask(relay, address, name, [GetView(1)])
     if not isinstance(answer, ViewIs):
         raise errors.UnavailableError(answer.sentence if isinstance(answer, Failed) else f"{address} makes no sense")
     members = answer.view.members
     asked = [GetStatus(number, member.id) for number, member in enumerate(members) if member.state is not State.DOWN]
-    told = {reply.id: reply for reply in await _ask(relay, address, [*asked])}
+    told = {reply.id: reply for reply in await _ask(relay, address, name, [*asked])}
     nodes: list[NodeStatus] = []
     for number, member in enumerate(members):
         reply = told.get(number)
@@ -101,10 +103,11 @@ def _stats(reply: Text, address: str) -> NodeStats:
         ) from None
 
 
-async def _ask(relay: Relay, address: str, requests: list[GetView | GetStatus]) -> list[Reply]:
+async def _ask(relay: Relay, address: str, name: str, requests: list[GetView | GetStatus]) -> list[Reply]:
     frames = PREFACE + b"".join(encode(request) for request in requests)
     answer = await relay.call(
         "ask",
+        name=name,
         address=target(address),
         frames=base64.b64encode(frames).decode(),
         count=len(requests),

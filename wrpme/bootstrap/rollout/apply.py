@@ -8,21 +8,25 @@ from __future__ import annotations
 import getpass
 import os
 import socket
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from msgspec.structs import replace
 
 from wrpme import errors
 from wrpme.bootstrap.bundle import build
+from wrpme.bootstrap.credentials import store
+from wrpme.bootstrap.credentials.store import Credentials
 from wrpme.bootstrap.hosts import node_control
 from wrpme.bootstrap.hosts.fleet import Fleet, HostSession
 from wrpme.bootstrap.hosts.inventory import Record
 from wrpme.bootstrap.hosts.probe import NodeAnswer, probe_node
 from wrpme.bootstrap.limits import PEERS_TOLD_MAX
-from wrpme.bootstrap.rollout import stability
+from wrpme.bootstrap.rollout import certificates, stability
 from wrpme.bootstrap.rollout.plan import Action, Hive, HostPlan, NodePlan, Plan, Seen, make
-from wrpme.bootstrap.topology.file import Host, Node
+from wrpme.bootstrap.rollout.tls_plan import OFF, Wanted
+from wrpme.bootstrap.topology.file import Host, Managed, Node
 from wrpme.errors import RemoteError, WrpmeError
 from wrpme.limits import MIB
 from wrpme.protocol.health import Condition
@@ -50,6 +54,8 @@ class Applying:
         self._may_found = may_found
         self._seen: dict[Host, Seen] = {}
         self._founder: HostSession | None = None
+        self._credentials: Credentials | None = None
+        self._modes: dict[Node, str] = {}
         self.hive: Hive | None = None
 
     # --- looking -------------------------------------------------------------------------------------------------
@@ -65,10 +71,33 @@ class Applying:
             self._seen[session.host] = await self._see(session)
             for node in session.host.nodes:
                 if session.inventory.nodes[node.name].pid is not None:
-                    self._meet(await probe_node(session.agent, node.address))
+                    self._meet(await probe_node(session.agent, node.address, node.name))
 
         await self._fleet.each(inspect)
-        return make(self._hosts, self._seen, self.hive, self._peers, self._may_found, self._fleet.broken)
+        wanted = self._wanted()
+        return make(self._hosts, self._seen, self.hive, self._peers, self._may_found, self._fleet.broken, wanted)
+
+    def _wanted(self) -> Wanted:
+        """Returns how TLS is to be, and finds out what this machine has of the hive's CA."""
+        sound = self._fleet.sound
+        found = [one for session in sound for one in session.inventory.nodes.values()]
+        records = [one.record for one in found if one.record is not None]
+        if not self._may_found:
+            return Wanted(mode=next((one.tls for one in records if one.tls), OFF))
+        managed = self._hosts[0].tls
+        told = certificates.told_addresses(self._hosts)
+        used = certificates.authorities_in_use(sound)
+        mine = self._credentials = store.find(told, used)
+        return Wanted(
+            mode=managed.mode if managed else OFF,
+            modes=tuple((one.record and one.record.tls) or OFF for one in found if one.pid is not None),
+            authority=mine.issuer.id if mine else "",
+            trusted=mine.trusted if mine else "",
+            lost=certificates.lost(mine, used),
+            now=time.time(),
+            changing=mine is not None and mine.changing,
+            place=mine.shown if mine else store.place(told),
+        )
 
     async def _see(self, session: HostSession) -> Seen:
         try:
@@ -95,6 +124,10 @@ class Applying:
             if session.host in plans and any(one.action is Action.FOUND for one in plans[session.host].nodes):
                 self._founder = session
 
+        due = [one for host in plan.hosts if not host.problems for one in host.nodes if one.certificate]
+        if due and self._credentials is None:
+            self._credentials = store.create(certificates.told_addresses(self._hosts), time.time())
+
         async def begin(session: HostSession) -> None:
             await self._begin(session, plans[session.host])
 
@@ -105,16 +138,52 @@ class Applying:
         # comes only when others are done.
         await self._fleet.each(begin)
         await self._fleet.each(await_ready)
-        halted = ""
+        await self._restart_all(plans)
+        condition = await self._settle()
+        if plan.held and not self._fleet.broken:
+            raise RemoteError(plan.held)
+        return condition
+
+    async def _restart_all(self, plans: Mapping[Host, HostPlan]) -> None:
+        """Restarts what has other options, and takes the steps of TLS, each with all nodes before the next one."""
+        nodes = [one for session in self._fleet.sound for one in plans[session.host].nodes]
+        self._modes = {one.node: one.mode for one in nodes}
+        self._tell()
+        longest = max((one.steps for one in nodes), key=len, default=())
+        if longest and self._fleet.broken:
+            away = next(iter(self._fleet.broken)).name
+            for session in self._fleet.sound:
+                if any(one.steps for one in plans[session.host].nodes):
+                    rest = f"TLS and options stay as they are, as {away} can't be used"
+                    session.fail(RemoteError(f"{session.name}: {rest}"))
+            longest = ()
+        for number, step in enumerate(longest or ("",)):
+            halted = ""
+            if step == OFF:
+                self._tell(secured=False)
+            for session in self._fleet.sound:
+                due = [
+                    one
+                    for one in plans[session.host].nodes
+                    if step in one.steps or (number == 0 and one.action is Action.RESTART)
+                ]
+                if due and (halted or (step and self._fleet.broken)):
+                    who = halted or next(iter(self._fleet.broken)).name
+                    rest = f"{who} was not restarted well, so the rest is left as it is"
+                    session.fail(RemoteError(f"{session.name}: {rest}"))
+                elif due:
+                    await self._fleet.each(partial(self._restart, due, step), [session])
+                    halted = session.name if session.error else ""
+            self._tell()
         for session in self._fleet.sound:
-            changed = [one for one in plans[session.host].nodes if one.action is Action.RESTART]
-            if changed and halted:
-                rest = f"{halted} was not restarted well, so the rest is left as it is"
-                session.fail(RemoteError(f"{session.name}: {rest}"))
-            elif changed:
-                await self._fleet.each(partial(self._restart, changed), [session])
-                halted = session.name if session.error else ""
-        return await self._settle()
+            if any(one.restarts for one in plans[session.host].nodes):
+                session.finish(_restarted(plans[session.host]))
+
+    def _tell(self, secured: bool = True) -> None:
+        """Notes for clients on this machine which nodes the hive has, and whether all of them take TLS now."""
+        if self._credentials is not None and not self._fleet.broken:
+            secured = secured and bool(self._modes) and OFF not in self._modes.values()
+            self._credentials.tell(certificates.told_addresses(self._hosts), secured)
 
     async def _begin(self, session: HostSession, plan: HostPlan) -> None:
         if plan.problems:
@@ -122,21 +191,35 @@ class Applying:
         for release in plan.install:
             await install(session, release)
         for one in plan.nodes:
-            if one.configure and one.action is not Action.RESTART:
+            if one.certificate or one.trusts:
+                await self._certify(session, one)
+        for one in plan.nodes:
+            if one.configure and (one.starts or not one.restarts):
                 session.step(f"configuring {one.node.address}")
                 await node_control.configure(session, one.node, one.record)
         for one in plan.nodes:
             if one.action is Action.FOUND and one.found.pid is not None:
                 await node_control.stop(session, one.node)
-            if one.action in (Action.FOUND, Action.JOIN, Action.START):
+            if one.starts:
                 await node_control.start(session, one.node)
         session.step("waiting for the other hosts")
+
+    async def _certify(self, session: HostSession, one: NodePlan) -> None:
+        mine, managed = self._credentials, session.host.tls or Managed()
+        assert mine is not None, "without a CA nothing is due"
+        certificate = ""
+        if one.certificate:
+            certificate = await certificates.certify(
+                session, one.node, one.maker, mine.issuer, mine.trusted, managed.days
+            )
+        runs = not one.starts and one.mode != OFF
+        await certificates.activate(session, one.node, mine.trusted, certificate, runs)
 
     async def _await_ready(self, session: HostSession, plan: HostPlan) -> None:
         for one in plan.nodes:
             if one.action is not Action.RESTART:
                 await self._ready(session, one)
-        if any(one.action is Action.RESTART for one in plan.nodes):
+        if any(one.restarts for one in plan.nodes):
             session.step("waiting for its turn to restart")
         else:
             session.finish(_outcome(plan), "same" if plan.empty else "good")
@@ -157,10 +240,15 @@ class Applying:
             return ""
         return f"{founder.name} was to found it and failed; repair that, and give the command again"
 
-    async def _restart(self, changed: Sequence[NodePlan], session: HostSession) -> None:
-        for one in changed:
-            await restart(session, one.node, one.record, self._fleet.sound, self.hive.id if self.hive else "")
-        session.finish(f"{_names([one.node for one in changed])} restarted with other options")
+    async def _restart(self, due: Sequence[NodePlan], step: str, session: HostSession) -> None:
+        for one in due:
+            mode = step if step in one.steps else one.mode
+            record = replace(one.record, tls="" if mode == OFF else mode)
+            await restart(session, one.node, record, self._fleet.sound, self.hive.id if self.hive else "")
+            self._modes[one.node] = mode
+            if step in one.steps:
+                self._fleet.reporter.say(f"{one.node.address} runs with TLS {mode}")
+        session.step("waiting for the other hosts")
 
     async def _settle(self) -> Condition | None:
         sound = self._fleet.sound
@@ -182,7 +270,8 @@ async def bundle_for(session: HostSession) -> build.Bundle:
         WrpmeError: there is none for it; the sentence begins with the name of the host.
     """
     try:
-        return await build.bundle(build.target_of(session.hello), session.step)
+        target = replace(build.target_of(session.hello), makes_keys=session.host.tls is not None)
+        return await build.bundle(target, session.step)
     except WrpmeError as error:
         raise type(error)(f"{session.name}: {error.sentence}") from None
 
@@ -243,7 +332,21 @@ def _outcome(plan: HostPlan) -> str:
     words = {Action.FOUND: "founded the hive", Action.JOIN: "joined the hive", Action.START: "came back to the hive"}
     said = [f"{one.node.address} {words[one.action]}" for one in plan.nodes if one.action in words]
     told = [one.node for one in plan.nodes if one.action is Action.NOTHING and one.configure]
-    return "; ".join([*said, *([f"{_names(told)} told its peers"] if told else [])]) or "installed"
+    said += [f"{_names(told)} told its peers"] * bool(told)
+    renewed = [one.node for one in plan.nodes if one.action is Action.NOTHING and one.certificate]
+    said += [f"{_names(renewed)} has a new certificate"] * bool(renewed)
+    trusting = [one.node for one in plan.nodes if one.action is Action.NOTHING and one.trusts and not one.certificate]
+    return "; ".join([*said, *[f"{_names(trusting)} told which CAs it trusts"] * bool(trusting)]) or "installed"
+
+
+def _restarted(plan: HostPlan) -> str:
+    said: list[str] = []
+    if changed := [one.node for one in plan.nodes if one.action is Action.RESTART]:
+        said.append(f"{_names(changed)} restarted with other options")
+    for mode in dict.fromkeys(one.steps[-1] for one in plan.nodes if one.steps):
+        named = _names([one.node for one in plan.nodes if one.steps[-1:] == (mode,)])
+        said.append(f"{named} has TLS {mode}" if mode != OFF else f"{named} has no TLS any more")
+    return "; ".join(said)
 
 
 def _names(found: Sequence[Node]) -> str:

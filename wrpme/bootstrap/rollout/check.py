@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from wrpme.bootstrap.hosts import probe
@@ -9,6 +10,7 @@ from wrpme.bootstrap.hosts.fleet import Fleet, HostSession
 from wrpme.bootstrap.limits import CLOCK_AHEAD_SECONDS_MAX, REACH_SECONDS
 from wrpme.bootstrap.rollout.apply import bundle_for, why_not_sent
 from wrpme.bootstrap.rollout.plan import ENDS_AT_LOGOUT, SERVICES, few_files, twins
+from wrpme.bootstrap.rollout.tls_plan import span_left
 from wrpme.bootstrap.topology.file import Host, Node
 from wrpme.errors import WrpmeError
 from wrpme.limits import DISK_FREE_BYTES_MIN, MIB
@@ -112,7 +114,8 @@ def _nodes(session: HostSession, finding: Finding) -> None:
     for node in session.host.nodes:
         found = session.inventory.nodes[node.name]
         if found.pid is not None:
-            state = f"runs, process {found.pid}"
+            left = span_left(found.certificate, time.time()) if found.record and found.record.tls else ""
+            state = f"runs, process {found.pid}" + (f", its certificate {left}" if left else "")
         elif found.port == "taken":
             state = f"its port is taken by {found.holder or 'another program'}"
             finding.problems.append(f"{node.address}: {state}; end that, or give the node another port")

@@ -18,9 +18,11 @@ from msgspec.structs import replace
 
 from wrpme.bootstrap.hosts.inventory import Hello, HostInventory, NodeFound, Record
 from wrpme.bootstrap.limits import BUNDLE_ROOM_FACTOR, PEERS_TOLD_MAX, RELEASE_FILES_MAX
+from wrpme.bootstrap.rollout.tls_plan import OFF, Wanted, due, names_of, span_left
 from wrpme.bootstrap.topology.file import Host, Node
 from wrpme.errors import WrpmeError
 from wrpme.limits import DISK_FREE_BYTES_MIN, MIB
+from wrpme.protocol.address import listed
 
 ENDS_AT_LOGOUT = (
     "systemd ends the processes of this user when he logs out there (KillUserProcesses), nodes too; let the user "
@@ -28,6 +30,7 @@ ENDS_AT_LOGOUT = (
 )
 SERVICES = {"system": "systemd", "user": "systemd of the user", "process": "setsid and a pid file"}
 """What keeps nodes running, in words."""
+NO_TLS = Wanted()
 _NONE_BROKEN: Mapping[Host, WrpmeError] = MappingProxyType({})
 
 
@@ -72,6 +75,37 @@ class NodePlan(Struct, frozen=True):
     found: NodeFound
     configure: bool
     """Whether its configuration is to be written."""
+    certificate: str = ""
+    """Why it gets a key and a certificate; empty if it needs none."""
+    trusts: bool = False
+    """Whether the CAs that it trusts are to be written."""
+    maker: str = ""
+    """The release that makes its key."""
+    steps: tuple[str, ...] = ()
+    """The modes of TLS that it goes through, with a restart for each."""
+    expires: str = ""
+    """When the certificate that it has expires, in words; empty if it uses none."""
+
+    @property
+    def empty(self) -> bool:
+        """Returns whether nothing is to be done."""
+        secured = self.certificate or self.trusts or self.steps
+        return not secured and not self.configure and self.action is Action.NOTHING
+
+    @property
+    def restarts(self) -> bool:
+        """Returns whether it is restarted, be it after its start."""
+        return self.action is Action.RESTART or bool(self.steps)
+
+    @property
+    def starts(self) -> bool:
+        """Returns whether it is started, as it does not run, or is in no hive."""
+        return self.action in (Action.FOUND, Action.JOIN, Action.START)
+
+    @property
+    def mode(self) -> str:
+        """Returns the mode of TLS that it has before its first step."""
+        return self.record.tls or OFF
 
 
 class HostPlan(Struct, frozen=True):
@@ -87,19 +121,21 @@ class HostPlan(Struct, frozen=True):
     @property
     def empty(self) -> bool:
         """Returns whether nothing is to be done."""
-        return not self.install and not any(one.configure or one.action is not Action.NOTHING for one in self.nodes)
+        return not self.install and all(one.empty for one in self.nodes)
 
 
 class Plan(Struct, frozen=True):
-    """What is done on all ``hosts`` that answer. ``notes`` are sentences for the operator."""
+    """What is done on all ``hosts`` that answer. ``notes`` are sentences for the operator, and so is ``held``: why TLS
+    stays as it is."""
 
     hosts: tuple[HostPlan, ...]
     notes: tuple[str, ...]
+    held: str = ""
 
     @property
     def empty(self) -> bool:
         """Returns whether nothing is to be done, and nothing stands in the way."""
-        return all(one.empty and not one.problems for one in self.hosts)
+        return not self.held and all(one.empty and not one.problems for one in self.hosts)
 
 
 def make(
@@ -109,11 +145,13 @@ def make(
     peers: Sequence[str] = (),
     may_found: bool = True,
     broken: Mapping[Host, WrpmeError] = _NONE_BROKEN,
+    wanted: Wanted = NO_TLS,
 ) -> Plan:
     """Returns the plan for ``hosts``, which are in their order in the file.
 
     ``hive`` is the one that a node of theirs is in, ``peers`` are nodes of it that are not in the file. Without
-    ``may_found`` nodes only join. ``broken`` says why hosts that are not ``seen`` can't be used.
+    ``may_found`` nodes only join. ``broken`` says why hosts that are not ``seen`` can't be used, and ``wanted`` how TLS
+    is to be.
     """
     known = any(one.hive for each in seen.values() for one in each.inventory.nodes.values())
     enough = 2 * len(seen) > len(hosts)
@@ -121,17 +159,46 @@ def make(
     founds = may_found and hive is None and not known and enough and first in seen
     lost = "" if founds or known or hive is not None or peers else _why_none(hosts, seen, may_found, broken)
     everyone = [node.told for host in hosts for node in host.nodes]
+    wanted = replace(wanted, held=_why_held(hosts, seen, hive, everyone) if wanted.steps else "")
     doubled = twins({host: seen[host].inventory for host in hosts if host in seen})
     plans: list[HostPlan] = []
     for host in hosts:
         if host in seen:
             others = [*peers, *everyone]
             founder = host.nodes[0] if founds and host is first else None
-            plan = _host(host, seen[host], others, founder, hive, lost)
+            plan = _host(host, seen[host], others, founder, hive, lost, wanted)
             if host in doubled:
                 plan = replace(plan, problems=(doubled[host], *plan.problems))
             plans.append(plan)
-    return Plan(tuple(plans), tuple(_notes(plans, hive if may_found else None, everyone)))
+    notes = [*_notes(plans, hive if may_found else None, everyone), *tls_notes(plans, wanted)]
+    return Plan(tuple(plans), tuple(notes), wanted.held)
+
+
+def _why_held(hosts: Sequence[Host], seen: Mapping[Host, Seen], hive: Hive | None, everyone: Sequence[str]) -> str:
+    if away := [host.name for host in hosts if host not in seen]:
+        return f"TLS stays as it is, as nothing is known of {listed(away)}: its steps take all nodes of the hive"
+    if hive is not None and (strangers := [one for one in hive.members if one not in everyone]):
+        return (
+            f"TLS stays as it is, as the hive has also {listed(strangers)}, not in this file: its steps take all nodes "
+            "of the hive; write them into the file, or let them leave"
+        )
+    return ""
+
+
+def tls_notes(plans: Sequence[HostPlan], wanted: Wanted) -> list[str]:
+    """Returns what an operator should know about TLS beyond what is done with each node."""
+    nodes = [one for plan in plans for one in plan.nodes if not plan.problems]
+    notes = ["the CA of the hive is being changed: hive_rotate --ca goes on with it"] * wanted.changing
+    if wanted.lost and wanted.mode != OFF:
+        notes.append(f"no certificate can be renewed from here: {wanted.lost}")
+    if not wanted.authority and not wanted.lost and any(one.certificate for one in nodes):
+        notes.append(f"a CA for the hive is made in {wanted.place}, where its key stays: keep a copy of that directory")
+    if any(one.steps[-1:] == ("require",) for one in nodes):
+        notes.append(
+            'clients without TLS are refused once a node has come to require; with mode = "prefer" in [tls] they are '
+            "taken until they have it, too"
+        )
+    return notes
 
 
 def twins(found: Mapping[Host, HostInventory]) -> dict[Host, str]:
@@ -161,14 +228,21 @@ def _why_none(
 
 
 def _host(
-    host: Host, seen: Seen, others: Sequence[str], founder: Node | None, hive: Hive | None, lost: str
+    host: Host,
+    seen: Seen,
+    others: Sequence[str],
+    founder: Node | None,
+    hive: Hive | None,
+    lost: str,
+    wanted: Wanted,
 ) -> HostPlan:
     nodes: list[NodePlan] = []
     problems: list[str] = []
     for node in host.nodes:
         found = seen.inventory.nodes[node.name]
-        one = _node(node, found, seen, others, node is founder, lost)
+        one = _secured(_node(node, found, seen, others, node is founder), host, seen, wanted)
         nodes.append(one)
+        problems += _problems_of_certificate(one, host, seen, wanted)
         if one.action is not Action.NOTHING:
             problems += _problems_of(one, hive, lost)
         if hive is not None and found.hive and found.hive != hive.id:
@@ -176,20 +250,22 @@ def _host(
                 f"{node.address} holds data of another hive ({found.hive[:8]}) than {hive.members[0]} "
                 f"({hive.id[:8]}): it can't join; hive_destroy its data, or move it out of this file"
             )
-    wanted = {one.record.release for one in nodes if one.configure or one.action is not Action.NOTHING}
-    install = tuple(sorted(release for release in wanted if release and release not in seen.inventory.releases))
+    needed = {one.record.release for one in nodes if one.configure or one.action is not Action.NOTHING or one.steps}
+    needed |= {one.maker for one in nodes if one.certificate}
+    install = tuple(sorted(release for release in needed if release and release not in seen.inventory.releases))
     plan = HostPlan(host, seen, tuple(nodes), (), install)
     if not plan.empty:
         problems += _problems_of_host(plan)
     return replace(plan, problems=tuple(dict.fromkeys(problems)))
 
 
-def _node(node: Node, found: NodeFound, seen: Seen, others: Sequence[str], founds: bool, lost: str) -> NodePlan:
+def _node(node: Node, found: NodeFound, seen: Seen, others: Sequence[str], founds: bool) -> NodePlan:
     before = found.record
     peers = () if founds else _peers(before, [one for one in others if one != node.told])
     release = before.release if before and before.release in seen.inventory.releases else seen.release
     service = before.service if before else seen.inventory.service
-    record = Record(node.address, node.advertise, node.arguments, tuple(peers), release, service)
+    tls = before.tls if before else ""
+    record = Record(node.address, node.advertise, node.arguments, tuple(peers), release, service, tls)
     if founds:
         action = Action.FOUND
     elif found.pid is None:
@@ -199,6 +275,44 @@ def _node(node: Node, found: NodeFound, seen: Seen, others: Sequence[str], found
     else:
         action = Action.NOTHING
     return NodePlan(node, action, record, found, record != before)
+
+
+def _secured(one: NodePlan, host: Host, seen: Seen, wanted: Wanted) -> NodePlan:
+    """Adds what is done for TLS to what is done with a node."""
+    mode = wanted.begins(one.record.tls) if one.starts else one.mode
+    steps = wanted.left(mode)
+    record = replace(one.record, tls="" if mode == OFF else mode)
+    reason, trusts, maker, expires = "", False, "", ""
+    if {mode, *steps} != {OFF}:
+        makers = seen.inventory.key_makers
+        maker = record.release if record.release in makers else seen.release
+        if one.starts or steps:
+            record = replace(record, release=maker)
+        reason = due(one.found, names_of(host, one.node, seen.hello.hostname), wanted)
+        expires = span_left(one.found.certificate, wanted.now)
+        trusts = bool(wanted.trusted) and one.found.trusted != wanted.trusted
+    return replace(
+        one,
+        record=record,
+        configure=record != one.found.record,
+        certificate=reason,
+        trusts=trusts,
+        maker=maker,
+        steps=steps,
+        expires=expires,
+    )
+
+
+def _problems_of_certificate(one: NodePlan, host: Host, seen: Seen, wanted: Wanted) -> list[str]:
+    if not one.certificate:
+        return []
+    needs = f"{one.node.address} needs a certificate ({one.certificate})"
+    if wanted.lost:
+        return [f"{needs}, and {wanted.lost}"]
+    if host.tls is None and one.maker not in seen.inventory.key_makers:
+        return [f"{needs} as long as the hive has TLS, and what is installed there makes no keys; apply the file first "
+                "without this node, and add it when TLS is off"]  # fmt: skip
+    return []
 
 
 def _options(record: Record) -> tuple[str, str, tuple[str, ...]]:
@@ -243,7 +357,11 @@ def _problems_of_host(plan: HostPlan) -> list[str]:
     seen, there = plan.seen, plan.seen.inventory
     problems: list[str] = []
     # Where there is no release to install, the nodes that need one name none.
-    unnamed = any(not one.record.release and one.action is not Action.NOTHING for one in plan.nodes)
+    unnamed = any(
+        (not one.record.release and one.action is not Action.NOTHING)
+        or (not one.maker and (one.certificate or one.steps))
+        for one in plan.nodes
+    )
     if seen.missing and (plan.install or unnamed):
         problems.append(seen.missing)
     if there.writable:
@@ -301,6 +419,7 @@ def plan_text(plan: Plan, hosts: Sequence[Host], broken: Mapping[Host, WrpmeErro
             lines.append(f"{host.name}: can't be used")
             lines.append(f"  ! {broken[host].sentence}")
     lines += plan.notes
+    lines += [f"! {plan.held}"] if plan.held else []
     lines.append(_total(plan, len(broken)))
     return "\n".join(lines)
 
@@ -315,27 +434,48 @@ def _host_lines(plan: HostPlan) -> list[str]:
         for release in plan.install:
             size = f" ({plan.seen.size_bytes / MIB:.1f} MiB)" if plan.seen.size_bytes else ""
             lines.append(f"  + send wrpme {release}{size} to {there.directory}")
-        lines += [_node_line(one) for one in plan.nodes]
+        lines += [line for one in plan.nodes for line in _node_lines(one)]
     lines += [f"  ! {problem}" for problem in plan.problems]
+    return lines
+
+
+def _node_lines(one: NodePlan) -> list[str]:
+    goes_on = one.steps and one.action is Action.NOTHING
+    lines = [] if goes_on else [_node_line(one)]
+    address = one.node.address
+    if one.certificate:
+        fresh = not one.found.certificate
+        lines.insert(0, f"  {'+' if fresh else '~'} {address} gets a key and a certificate: {one.certificate}")
+    elif one.trusts:
+        lines.insert(0, f"  ~ {address} is told which CAs it trusts")
+    if one.steps:
+        restarts = "with a restart" if len(one.steps) == 1 else "with a restart for each"
+        lines.append(f"  ~ {address} goes to TLS {', then '.join(one.steps)}, {restarts}")
     return lines
 
 
 def _node_line(one: NodePlan) -> str:
     if one.action is Action.NOTHING:
-        return f"  {'~' if one.configure else '='} {one.node.address} runs" + (", is told its peers" * one.configure)
+        secured = f" with TLS {one.mode}, its certificate {one.expires}" if one.expires and one.mode != OFF else ""
+        told = ", is told its peers" * one.configure
+        return f"  {'~' if one.configure else '='} {one.node.address} runs{secured}{told}"
     extra = f" {' '.join(one.record.arguments)}" if one.record.arguments else ""
     if one.action is Action.RESTART:
         return f"  ~ {one.node.address} {one.action.value}:{extra or ' none'}"
-    return f"  + {one.node.address} {one.action.value}{extra}; kept by {SERVICES[one.record.service]}"
+    secured = f" with TLS {one.mode}" if one.mode != OFF else ""
+    return f"  + {one.node.address} {one.action.value}{extra}{secured}; kept by {SERVICES[one.record.service]}"
 
 
 def _total(plan: Plan, broken: int) -> str:
-    actions = [one.action for host in plan.hosts if not host.problems for one in host.nodes]
-    start = sum(action in (Action.FOUND, Action.JOIN, Action.START) for action in actions)
+    nodes = [one for host in plan.hosts if not host.problems for one in host.nodes]
+    start = sum(one.starts for one in nodes)
+    restart = sum(one.restarts and not one.starts for one in nodes)
+    renewed = sum(one.action is Action.NOTHING and not one.steps and bool(one.certificate) for one in nodes)
     counts = [
         (start, "to start"),
-        (actions.count(Action.RESTART), "to restart"),
-        (actions.count(Action.NOTHING), "to leave as they are"),
+        (restart, "to restart"),
+        (renewed, "to get a certificate"),
+        (len(nodes) - start - restart - renewed, "to leave as they are"),
     ]
     said = [f"{count} {what}" for count, what in counts if count]
     if said:

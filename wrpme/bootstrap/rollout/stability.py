@@ -20,7 +20,7 @@ async def status(sessions: list[HostSession], hive: str = "") -> HiveStatus | st
     for session in sessions:
         for node in session.host.nodes:
             try:
-                found = await probe_hive(session.agent, node.address)
+                found = await probe_hive(session.agent, node.address, node.name)
             except errors.WrpmeError as error:
                 why = error.sentence
                 continue

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from wrpme.bootstrap.credentials import store
 from wrpme.bootstrap.hosts import node_control
 from wrpme.bootstrap.hosts.fleet import Fleet, HostSession
-from wrpme.bootstrap.rollout import stability
+from wrpme.bootstrap.rollout import certificates, stability
 from wrpme.bootstrap.topology.file import Node
 from wrpme.errors import RemoteError, UsageError
 from wrpme.limits import MIB
@@ -99,6 +100,10 @@ async def destroy(fleet: Fleet, lock: str, yes: bool) -> None:
             session.finish(f"nothing of the file was there{rest}", "same")
 
     await fleet.each(work)
+    hosts = [session.host for session in fleet.sessions]
+    mine = store.find(certificates.told_addresses(hosts), ())
+    if mine is not None and not fleet.broken:
+        mine.tell(mine.state.nodes, secured=False)
 
 
 async def _loss(fleet: Fleet) -> str:

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from wrpme import options
 from wrpme.files import option_values
-from wrpme.bootstrap.limits import NODE_NAME_CHARACTERS_MAX
+from wrpme.bootstrap.limits import CERTIFICATE_DAYS, NODE_NAME_CHARACTERS_MAX
 from wrpme.bootstrap.topology import values
 from wrpme.errors import UsageError
 from wrpme.limits import MEMBERS_MAX
@@ -26,7 +26,13 @@ from wrpme.files.toml_text import TomlLines, shown
 
 HOST_KEYS = ("user", "port", "jump", "host_keys", "directory", "python")
 NODE_KEYS = ("host", "address", "advertise", *HOST_KEYS, "host_key", "options")
-KEYS: dict[str, tuple[str, ...]] = {"[defaults]": HOST_KEYS, "[options]": tuple(options.TUNING), "[[node]]": NODE_KEYS}
+TLS_KEYS = ("managed", "mode", "days")
+KEYS: dict[str, tuple[str, ...]] = {
+    "[defaults]": HOST_KEYS,
+    "[options]": tuple(options.TUNING),
+    "[tls]": TLS_KEYS,
+    "[[node]]": NODE_KEYS,
+}
 """All tables, with the keys of each."""
 KEY_SHOWN = "as ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub shows it on the machine"
 ELSEWHERE = {
@@ -36,7 +42,7 @@ ELSEWHERE = {
     ),
     **dict.fromkeys(
         ("tls-mode", "tls-cert", "tls-key", "tls-ca"),
-        "wrpmesh does not bring certificates to machines yet: give them to the nodes by WRPME_TLS_MODE and so on",
+        "hive_apply gives them to nodes and brings the files, if the file has [tls] with managed = true",
     ),
     **dict.fromkeys(("peer", "peers"), "the nodes of the file are told of each other"),
 }
@@ -68,6 +74,11 @@ replication = 2                # copies of each entry, 1 to 5; later it is for s
 # no-sync = true               # a power loss may take the last writes
 # transient = true             # memory only
 # redis-strict = true          # refuse what is no transaction to Redis clients
+
+[tls]                          # of the hive; without this table nothing is encrypted
+# managed = true               # hive_apply makes a CA, keys and certificates, and renews them
+# mode = "require"             # or "prefer": take clients without TLS, too, until all have it
+# days = 90                    # how long a certificate is valid
 
 [[node]]                       # the first node founds the hive
 host = "192.168.1.1"           # a name of ~/.ssh/config, a DNS name or an address
@@ -109,12 +120,21 @@ class Node(Struct, frozen=True):
         return self.advertise or self.address
 
 
+class Managed(Struct, frozen=True):
+    """How TLS of the hive is managed: which ``--tls-mode`` its nodes get to, and how long certificates are
+    valid."""
+
+    mode: str = "require"
+    days: int = CERTIFICATE_DAYS
+
+
 class Host(Struct, frozen=True):
     """A machine of the file.
 
     An empty text or 0 stands for what the file does not say: ~/.ssh/config decides then, or the machine itself.
     ``jump`` is ``[USER@]HOST[:PORT]`` once or more, with commas, or "none". ``mode`` is strict, pin, ask or accept-new.
-    ``pins`` are fingerprints, and there are some if and only if the mode is pin.
+    ``pins`` are fingerprints, and there are some if and only if the mode is pin. ``tls`` is the same for all hosts, and
+    None where the file leaves TLS alone.
     """
 
     name: str
@@ -126,6 +146,7 @@ class Host(Struct, frozen=True):
     directory: str = ""
     python: str = ""
     nodes: tuple[Node, ...] = ()
+    tls: Managed | None = None
 
 
 class Topology(Struct, frozen=True):
@@ -218,12 +239,14 @@ class _Reader:
         self._lines = lines
         self._source = source
         self._certain = True
+        self._tls: Managed | None = None
 
     def topology(self, document: Mapping[str, Any]) -> Topology:
         self._check_tables(document)
         tables: Sequence[Mapping[str, Any]] = document["node"]
         self._certain = self._lines.count("node") == len(tables)
         defaults = self._read(_Place("[defaults]", "[defaults]"), document.get("defaults", {}))
+        self._tls = self._managed(document.get("tls", {}))
         shared = self._options(_Place("[options]", "[options]"), document.get("options", {}))
         entries = [self._entry(number, table, shared) for number, table in enumerate(tables, 1)]
         self._check_addresses(entries)
@@ -265,6 +288,22 @@ class _Reader:
             except UsageError as error:
                 self._fail_at(place, key, f"{key} of {place.name} {error.sentence}")
         return found
+
+    def _managed(self, table: Mapping[str, Any]) -> Managed | None:
+        place = _Place("[tls]", "[tls]")
+        found: dict[str, Any] = {}
+        for key, value in table.items():
+            if key not in TLS_KEYS:
+                self._fail_at(place, key, _misplaced(key, place))
+            try:
+                found[key] = values.tls(key, value)
+            except UsageError as error:
+                self._fail_at(place, key, f"{key} of [tls] {error.sentence}")
+        if found and "managed" not in found:
+            self._fail_at(place, next(iter(found)), "[tls] does not say managed = true, without which it means nothing")
+        return (
+            Managed(found.get("mode", "require"), found.get("days", CERTIFICATE_DAYS)) if found.get("managed") else None
+        )
 
     def _options(self, place: _Place, table: Any, below: str = "") -> dict[str, tuple[str, ...]]:
         """Returns the words of wrpmed's command line for each option of a table."""
@@ -337,6 +376,7 @@ class _Reader:
             directory=merged.get("directory", ""),
             python=merged.get("python", ""),
             nodes=tuple(entry.node for entry in group),
+            tls=self._tls,
         )
 
     def _check_addresses(self, entries: Sequence[_Entry]) -> None:

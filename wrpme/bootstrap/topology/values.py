@@ -14,11 +14,12 @@ from typing import Any
 
 from wrpme import options
 from wrpme.files import option_values
-from wrpme.bootstrap.limits import TOPOLOGY_VALUE_CHARACTERS_MAX
+from wrpme.bootstrap.limits import CERTIFICATE_DAYS_MAX, TOPOLOGY_VALUE_CHARACTERS_MAX
 from wrpme.errors import UsageError
 from wrpme.protocol import address as addresses
 from wrpme.files.toml_text import shown
 
+TLS_TARGETS = ("prefer", "require")
 MODES = ("strict", "pin", "ask", "accept-new")
 _HOST = re.compile(r"(?![-.])[^\s:@/\\,;\"'`*?!#%&|<>(){}\[\]$]+")
 _USER = re.compile(r"(?!-)[^\s:/\\,;\"'`*?!#%&|<>(){}\[\]$]+")
@@ -46,6 +47,26 @@ def option(name: str, given: object) -> tuple[str, ...]:
     if option.value is None:
         return (option.written,) if value else ()
     return (option.written, option_values.text(value))
+
+
+def tls(key: str, given: object) -> Any:
+    """Returns the value of a key of [tls].
+
+    Raises:
+        UsageError: the value is of a wrong kind, or out of range.
+    """
+    match key:
+        case "managed" if isinstance(given, bool):
+            return given
+        case "managed":
+            raise _wrong(given, "should be true or false")
+        case "mode" if given in TLS_TARGETS:
+            return given
+        case "mode":
+            raise _wrong(given, 'should be "require", or "prefer" while there are clients without TLS')
+    if isinstance(given, bool) or not isinstance(given, int) or not 1 <= given <= CERTIFICATE_DAYS_MAX:
+        raise _wrong(given, f"should be how long a certificate is valid, from 1 to {CERTIFICATE_DAYS_MAX} days")
+    return given
 
 
 def login(text: str) -> tuple[str, str, int]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from math import inf
 from typing import Protocol, cast
 
+from wrpme.core.access.sessions import Access
 from wrpme.core.io import BurstDone, Process
 from wrpme.core.membership.speakers import Names, Objection
 from wrpme.daemon.limits import (
@@ -317,7 +318,14 @@ class Host(Protocol):
     def objection(self, envelope: Envelope, names: Names) -> Objection | None:
         """See :mod:`wrpme.core.membership.speakers`."""
 
-    def get(self, aliases: Sequence[bytes], now: float) -> tuple[list[bytes | None], float]:
+    @property
+    def access(self) -> Access:
+        """Who those are that come in."""
+
+    def forget_user(self, session: int) -> None:
+        """Lets a connection be nobody from now on."""
+
+    def get(self, session: int, aliases: Sequence[bytes], now: float) -> tuple[list[bytes | None], float]:
         """See :meth:`wrpme.core.fast_path.FastPath.get`; returns only what may be looked at now, and the time."""
 
     def flush_soon(self) -> None:

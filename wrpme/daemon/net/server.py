@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from wrpme.daemon.limits import (
-    LINGER_SECONDS, PARTIAL_FRAME_SECONDS_MAX, SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX,
+    DISMISS_SECONDS_MAX, LINGER_SECONDS, PARTIAL_FRAME_SECONDS_MAX, SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX,
     SESSION_SWEEP_SECONDS, SESSIONS_REFUSED_MAX, SLOW_READER_SECONDS_MAX,
 )  # fmt: skip
 from wrpme.daemon.log import Throttle
@@ -19,7 +19,7 @@ from wrpme.daemon.net.connection import Host, Message, Wire
 from wrpme.daemon.net.spoken import Spoken, spoken
 from wrpme.daemon.security.certificate import Speaker
 from wrpme.daemon.security.tls import SPEAKS_TLS, TLS_ONLY, TLS_ONLY_OF_HTTP, TLS_ONLY_OF_REDIS, Tls, begins_tls
-from wrpme.errors import BusyError, ProtocolError, TooLargeError, WrpmeError
+from wrpme.errors import BusyError, ProtocolError, TooLargeError, UnauthenticatedError, WrpmeError
 from wrpme.protocol.codec import FORMER, FORMER_PREFACE, PREFACE, Decoder, encode
 from wrpme.protocol.messages import Envelope, Failed, Inbound
 
@@ -58,6 +58,8 @@ class Server:
         self.sessions: dict[Session, None] = {}
         self.strangers: dict[Session, None] = {}
         """Those that have not said what they are, and those that were refused and have not gone; the oldest first."""
+        self.dismissed: dict[Session, tuple[float, str]] = {}
+        """Connections whose user is gone: each ends when what it asked for is answered, or then; and why."""
         self._leaving: set[Session] = set()
         self.throttle = Throttle(host.say)
         self._numbers = iter(numbers)
@@ -74,10 +76,26 @@ class Server:
     def tick(self, now: float) -> None:
         """Closes what makes no progress; is called about once a second."""
         self.throttle.settle(now)
+        self.see_off(now)
         if now - self._swept_at >= SESSION_SWEEP_SECONDS:
             self._swept_at = now
             for session in list(self.sessions):
                 session.check_progress(now)
+
+    def dismiss(self, session: Session, sentence: str, now: float) -> None:
+        """Ends a connection once it waits for no answer: what it asks from then on was not carried out, and it is told
+        so with the sentence."""
+        self.dismissed[session] = now + DISMISS_SECONDS_MAX, sentence
+
+    def see_off(self, now: float) -> None:
+        """Ends those who are dismissed, as far as they wait for nothing, or have for too long."""
+        for session, (until, sentence) in list(self.dismissed.items()):
+            if session.ended or not session.waiting:
+                del self.dismissed[session]
+                session.end(encode(Failed(0, UnauthenticatedError.code, sentence)))
+            elif now >= until:
+                del self.dismissed[session]
+                session.abort()
 
     async def close(self, seconds: float, farewell: bytes = b"") -> None:
         """Ends all sessions; what was written to them leaves first, as far as ``seconds`` suffice. ``farewell`` is said
@@ -126,6 +144,7 @@ class Server:
     def gone(self, session: Session) -> None:
         """Forgets a session that has ended."""
         self.sessions.pop(session, None)
+        self.dismissed.pop(session, None)
         self.strangers.pop(session, None)
         self._leaving.discard(session)
         if self._empty is not None and not self.sessions and not self._empty.done():

@@ -1,0 +1,195 @@
+"""The CAs of a hive, as the operator has them: in a directory that :mod:`wrpme.files.hives` describes.
+
+A CA is ``ID.pem`` with its key ``ID.key``, which only this user can read and which never leaves. A key is written
+before ``hive.json`` names its CA, and removed after it does not any more, so nothing that is cut off loses one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from contextlib import suppress
+
+import msgspec
+from msgspec.structs import replace
+
+from wrpme.bootstrap.credentials import authority
+from wrpme.bootstrap.credentials.authority import Authority
+from wrpme.errors import StorageError
+from wrpme.files import hives
+from wrpme.files.hives import HiveFile
+
+
+class Credentials:
+    """What this machine has of one hive: its CAs, and what is to be trusted."""
+
+    def __init__(self, directory: str, state: HiveFile, authorities: dict[str, Authority]) -> None:
+        self.directory = directory
+        self.state = state
+        self._authorities = authorities
+
+    @property
+    def trusted(self) -> str:
+        """The certificates of all CAs that are trusted, in PEM."""
+        return "".join(self._authorities[one].certificate for one in self.state.trusted)
+
+    @property
+    def issuer(self) -> Authority:
+        """The CA that certificates are from. Without a key it is one that this machine can't sign for."""
+        return self._authorities[self.state.issuer]
+
+    @property
+    def newest(self) -> Authority:
+        """The CA that certificates are from at the end: another one than the issuer, while the CA begins to change."""
+        return self._authorities[self.state.trusted[-1]]
+
+    @property
+    def changing(self) -> bool:
+        """Whether the CA is being changed."""
+        return len(self.state.trusted) > 1
+
+    @property
+    def shown(self) -> str:
+        """The directory as the operator knows it."""
+        home = os.path.expanduser("~")
+        return f"~{self.directory.removeprefix(home)}" if self.directory.startswith(f"{home}/") else self.directory
+
+    # --- changes: each is on the disk when it returns, or raises StorageError ------------------------------------
+
+    def tell(self, nodes: Iterable[str], secured: bool) -> None:
+        """Notes the nodes of the hive, and whether they take TLS."""
+        fresh = replace(self.state, nodes=tuple(dict.fromkeys(nodes)), secured=secured)
+        if fresh != self.state:
+            self._save(fresh)
+
+    def add(self, now: float) -> None:
+        """Makes a second CA, which is trusted from now on; certificates still come from the first one."""
+        made = authority.make(now)
+        self._write(made)
+        self._authorities[made.id] = made
+        self._save(replace(self.state, trusted=(*self.state.trusted, made.id)))
+
+    def prepare(self) -> None:
+        """Notes that all nodes trust both CAs."""
+        self._save(replace(self.state, prepared=True))
+
+    def change_over(self) -> None:
+        """Lets certificates come from the second CA."""
+        self._save(replace(self.state, issuer=self.newest.id))
+
+    def drop(self) -> None:
+        """Trusts the second CA alone, and removes the first one with its key."""
+        former = [one for one in self.state.trusted if one != self.state.issuer]
+        self._save(replace(self.state, trusted=(self.state.issuer,), prepared=False))
+        for one in former:
+            for end in ("key", "pem"):
+                with suppress(FileNotFoundError):
+                    os.unlink(f"{self.directory}/{one}.{end}")
+
+    def _write(self, one: Authority) -> None:
+        if one.key:
+            _write(f"{self.directory}/{one.id}.key", one.key, 0o600)
+        _write(f"{self.directory}/{one.id}.pem", one.certificate)
+
+    def _save(self, state: HiveFile) -> None:
+        self.state = state
+        _write(f"{self.directory}/{hives.TRUSTED}", self.trusted)
+        _write(f"{self.directory}/{hives.STATE}", msgspec.json.encode(state).decode() + "\n")
+
+
+def find(nodes: Iterable[str], ids: Iterable[str]) -> Credentials | None:
+    """Returns what this machine has of the hive whose certificates come from CAs with these ``ids``, or, where there
+    are none yet, of the hive that has one of these nodes.
+
+    Raises:
+        StorageError: it is there, and can't be read.
+    """
+    known, wanted, told = hives.known(), set(ids), set(nodes)
+    for path, state in known.items():
+        if wanted.intersection(state.trusted) or (not wanted and told.intersection(state.nodes)):
+            return Credentials(path, state, {one: _read(path, one) for one in state.trusted})
+    return None
+
+
+def create(nodes: Iterable[str], now: float, former: Iterable[Authority] = ()) -> Credentials:
+    """Makes a directory for a hive, with a new CA. Where certificates come from a ``former`` CA whose key is lost, that
+    one is trusted, too, and the CA is being changed.
+
+    Raises:
+        StorageError: it can't be written.
+    """
+    told, made = tuple(dict.fromkeys(nodes)), authority.make(now)
+    path = _make_directory(re.sub(r"[^A-Za-z0-9.-]", "-", told[0]).strip("-"))
+    every = {one.id: one for one in (*former, made)}
+    credentials = Credentials(path, HiveFile(told, next(iter(every)), tuple(every)), every)
+    for one in every.values():
+        credentials._write(one)
+    credentials._save(credentials.state)
+    return credentials
+
+
+def place(nodes: Iterable[str]) -> str:
+    """Returns where the directory of that hive would be, as the operator knows it."""
+    name = re.sub(r"[^A-Za-z0-9.-]", "-", next(iter(nodes))).strip("-")
+    return Credentials(f"{hives.directory()}/{name}", HiveFile((), "", ()), {}).shown
+
+
+def _make_directory(name: str) -> str:
+    """Makes a directory that was not there: what lies beside it stays."""
+    top = hives.directory()
+    try:
+        os.makedirs(os.path.dirname(top), exist_ok=True)
+        os.makedirs(top, 0o700, exist_ok=True)
+        number = 1
+        while True:
+            path = f"{top}/{name}" if number == 1 else f"{top}/{name}.{number}"
+            try:
+                os.mkdir(path, 0o700)
+            except FileExistsError:
+                if os.path.isdir(path) and not os.listdir(path):  # the making of one was cut off
+                    return path
+                number += 1
+                continue
+            return path
+    except OSError as error:
+        raise _refused(top, error) from None
+
+
+def _read(directory: str, name: str) -> Authority:
+    try:
+        with open(f"{directory}/{name}.pem") as file:
+            certificate = file.read()
+        key = ""
+        with suppress(FileNotFoundError), open(f"{directory}/{name}.key") as file:
+            key = file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise StorageError(f"{directory}, with the CA of the hive, can't be read ({name}: {reason})") from None
+    return Authority(name, certificate, key)
+
+
+def _write(path: str, content: str, mode: int = 0o644) -> None:
+    fresh = f"{path}.new"
+    try:
+        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
+        with open(handle, "w") as file:
+            os.fchmod(handle, mode)
+            file.write(content)
+            file.flush()
+            os.fsync(handle)
+        os.rename(fresh, path)
+        directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+    except OSError as error:
+        raise _refused(path, error) from None
+
+
+def _refused(path: str, error: OSError) -> StorageError:
+    return StorageError(
+        f"{path}, where the CA of the hive is kept, can't be written ({error.strerror or error}); make room or let "
+        "this user write there, or set XDG_CONFIG_HOME to another directory"
+    )

@@ -1,0 +1,52 @@
+"""Makes a key for a node and prints a signing request: ``python -m wrpme.daemon.security.signing_request PATH``.
+
+The agent of wrpmesh runs it on the machine of the node, where the key stays. The names that a certificate is for are
+decided by who signs it, so the request names nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def main(arguments: list[str]) -> int:
+    """Writes the key to the path, which only this user can read, and the request to standard output."""
+    try:
+        from cryptography import x509
+        from cryptography.hazmat.primitives import hashes, serialization
+        from cryptography.hazmat.primitives.asymmetric import ec
+    except ImportError as error:
+        sys.stderr.write(f"this release of wrpme makes no keys ({error}); hive_upgrade brings one that does\n")
+        return 1
+    (path,) = arguments
+    key = ec.generate_private_key(ec.SECP256R1())
+    request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
+    form = serialization.PrivateFormat.PKCS8
+    try:
+        _write(path, key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()))
+    except OSError as error:
+        sys.stderr.write(f"{path} can't be written ({error.strerror})\n")
+        return 1
+    sys.stdout.write(request.public_bytes(serialization.Encoding.PEM).decode("ascii"))
+    return 0
+
+
+def _write(path: str, content: bytes) -> None:
+    """Makes the file have that content, for this user alone and on the disk.
+
+    Raises:
+        OSError: it can't be written.
+    """
+    fresh = f"{path}.new"
+    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with open(handle, "wb") as file:
+        os.fchmod(handle, 0o600)
+        file.write(content)
+        file.flush()
+        os.fsync(handle)
+    os.rename(fresh, path)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
