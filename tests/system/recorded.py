@@ -2,7 +2,7 @@
 ``python -m tests.system.recorded MODE DIRECTORY`` within a network namespace.
 
 It prints as JSON how often each of ``SECRETS`` is in what was recorded. All that users would not like to be read on the
-wire belongs there: whoever adds a secret, such as a password, says it in ``speak``.
+wire belongs there: whoever adds a secret says it in ``speak`` or ``log_in``.
 """
 
 from __future__ import annotations
@@ -13,16 +13,22 @@ import socket
 import ssl
 import sys
 import threading
+from base64 import b64encode
 from pathlib import Path
+from time import monotonic, sleep
 
 from tests.certificates import Authority
 from tests.daemon_parts import Raw
-from tests.system.daemons import Daemons, until_stable
+from tests.system.daemons import PATIENCE_SECONDS, POLL_SECONDS, Daemons, until_stable
+from tests.system.users import HiveTalk, HttpTalk, RedisTalk, add_users, password_of, user
 from wrpme import Client
 from wrpme.files.certificates import TlsFiles, client_context
 from wrpme.limits import MIB
+from wrpme.protocol.access.messages import Authenticate, Identity
+from wrpme.protocol.access.users import Role
 from wrpme.protocol.messages import GetLog, Text
 
+OPERATOR = "operator"
 SECRETS = {
     "a content": b"content-that-nobody-reads",
     "an alias": b"alias-that-nobody-reads",
@@ -30,6 +36,8 @@ SECRETS = {
     "what is published": b"published-that-nobody-reads",
     "figures by HTTP": b"wrpme_uptime_seconds",
     "a line of the log": b"founding hive",
+    "a password": password_of(OPERATOR).encode(),
+    "a password by HTTP": b64encode(f"{OPERATOR}:{password_of(OPERATOR)}".encode()),
 }
 ENTRIES = 30
 ALL_PROTOCOLS = 3
@@ -89,6 +97,25 @@ async def speak(hive: Daemons, files: TlsFiles | None) -> None:
             assert SECRETS["figures by HTTP"] in await raw.rest()
 
 
+def log_in(hive: Daemons, files: TlsFiles | None) -> None:
+    """Says a password in each protocol to each node. Without TLS no hive has users, and it is said in vain."""
+    context = client_context(files) if files is not None else None
+    if context is not None:
+        add_users(hive.addresses[0], context, user(OPERATOR, Role.ADMIN))
+    for address in hive.addresses:
+        with HiveTalk(address, context) as hive_talk, RedisTalk(address, context) as redis_talk:
+            end = monotonic() + PATIENCE_SECONDS
+            while not isinstance(hive_talk.ask(Authenticate(1, OPERATOR, password_of(OPERATOR))), Identity):
+                if context is None:
+                    break
+                assert monotonic() < end, f"{address} does not hear of the user"
+                sleep(POLL_SECONDS)
+            said = redis_talk.say(b"AUTH", OPERATOR.encode(), password_of(OPERATOR).encode())
+            assert said == b"+OK\r\n" or context is None
+        with HttpTalk(address, context) as http_talk:
+            assert http_talk.get("/status", OPERATOR) == 200 or context is None
+
+
 async def run(mode: str, directory: Path) -> dict[str, int]:
     """Returns how often each secret was on the wire."""
     recording = Recording()
@@ -97,7 +124,9 @@ async def run(mode: str, directory: Path) -> dict[str, int]:
     try:
         with Daemons(directory, 3, "--transient", "--replication", "2", "--tls-mode", mode, *named) as hive:
             hive.start_all(range(3))
-            await speak(hive, TlsFiles(ca=files.ca) if mode != "off" else None)
+            ca = TlsFiles(ca=files.ca) if mode != "off" else None
+            await speak(hive, ca)
+            await asyncio.to_thread(log_in, hive, ca)
             hive.terminate(0, 1, 2)
     finally:
         recorded = recording.end()
