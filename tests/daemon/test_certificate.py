@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from itertools import product
 from pathlib import Path
-from random import Random
 
 import pytest
 from cryptography import x509
@@ -63,33 +61,3 @@ def test_a_certificate_of_a_client_alone_is_told_from_that_of_a_node(tmp_path: P
     assert not good_for_servers(der(authority, (ExtendedKeyUsageOID.CODE_SIGNING, *OF_CLIENTS)))
     for cut in range(1, len(both)):
         assert good_for_servers(both[:cut]) is False
-
-
-def by_the_library(encoded: bytes) -> bool | None:
-    """What the package cryptography says of it; None where it can't read it."""
-    try:
-        made = x509.load_der_x509_certificate(encoded)
-        return ExtendedKeyUsageOID.SERVER_AUTH in made.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    except x509.ExtensionNotFound:
-        return True
-    except (ValueError, x509.DuplicateExtension, x509.InvalidVersion):
-        return None
-
-
-@pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
-def test_what_it_is_good_for_is_read_as_a_library_reads_it_also_where_bytes_have_changed(tmp_path: Path) -> None:
-    """Nodes have no such library, and need this one answer alone: it is read by hand, and nothing else is."""
-    authority, draw, compared = Authority(tmp_path), Random(7), 0
-    usages = ((), OF_NODES, OF_CLIENTS, (ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,))
-    for good_for, hosts in product(usages, (1, 3, 40)):
-        made = authority.issue("any", *(f"host-{number}.example" for number in range(hosts)), good_for=good_for)
-        encoded = ssl.PEM_cert_to_DER_cert(Path(made.certificate).read_text())
-        assert good_for_servers(encoded) is by_the_library(encoded)
-        for _ in range(300):
-            changed = bytearray(encoded)
-            for _ in range(draw.choice((1, 1, 2, 5))):
-                changed[draw.randrange(len(changed))] = draw.randrange(256)
-            told = by_the_library(bytes(changed))
-            assert good_for_servers(bytes(changed)) in ((True, False) if told is None else (told,))
-            compared += told is not None
-    assert compared > 1000
