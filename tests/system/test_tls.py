@@ -57,11 +57,9 @@ async def test_a_hive_that_speaks_tls_alone(tmp_path: Path) -> None:
         return path.read_text() if path.exists() else ""
 
     with inside, outside:
-        inside.start_all((0, 1))
-        outside.start(2)
 
-        async def joined() -> bool:
-            return "serving" in log(inside, 0) and "serving" in log(inside, 1)
+        async def serving(*nodes: int) -> bool:
+            return all("serving" in log(inside, node) for node in nodes)
 
         async def written() -> bool:
             return isinstance(await answer(addresses[0], Update(1, b"entry", b"1"), secured), Done)
@@ -80,9 +78,13 @@ async def test_a_hive_that_speaks_tls_alone(tmp_path: Path) -> None:
         async def told() -> bool:
             return "expires in 24 h" in log(inside, 1) and "expires in 24 h" in await figures()
 
-        await until("two nodes that serve", joined)
+        inside.start(0)
+        await until("a node that serves", lambda: serving(0))
         with Crowd(CROWD, addresses[0]) as crowd:
             await crowd.gathered()
+            inside.start(1)
+            outside.start(2)
+            await until("two nodes that serve", lambda: serving(0, 1))
             await until("an entry on both", written)
             await until("the entry through the other node", lambda: holds(addresses[1], "1"))
             await until("and through the one with the crowd", lambda: holds(addresses[0], "1"))
