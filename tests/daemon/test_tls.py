@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -380,6 +381,21 @@ async def test_the_check_of_a_configuration_says_of_the_files_what_a_start_would
             tls("require", TlsFiles(files.ca, certificate, key))
         assert checked.value.sentence == started.value.sentence and told in started.value.sentence
         assert capsys.readouterr().out == ""
+
+
+async def test_the_system_writes_no_image_of_a_process_that_has_a_key(files: TlsFiles) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    if not hard:
+        pytest.skip("this process may have no core dumps anyway")
+    named = ["--tls-mode", "allow", "--tls-cert", files.certificate, "--tls-key", files.key, "--tls-ca", files.ca]
+    resource.setrlimit(resource.RLIMIT_CORE, (1 << 20 if hard == resource.RLIM_INFINITY else hard, hard))
+    try:
+        Supervisor(config.parse(["--transient"]), [], KeptLog())
+        assert resource.getrlimit(resource.RLIMIT_CORE)[0]
+        Supervisor(config.parse(["--transient", *named]), [], KeptLog())
+        assert resource.getrlimit(resource.RLIMIT_CORE) == (0, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
 
 
 async def test_files_that_have_changed_are_read_without_being_told(

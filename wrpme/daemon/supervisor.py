@@ -95,6 +95,8 @@ class Supervisor:
         self._sockets = sockets
         self._log = log
         self._tls = config.secured()
+        if self._tls is not None:
+            resources.no_core_dumps()
         self._stamp: tuple[object, ...] = ()
         """Of the files of the certificate, as they were when they were read last."""
         self._clock = _clock()

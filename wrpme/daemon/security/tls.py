@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import ssl
 import time
+from importlib import import_module
 
 from msgspec import Struct
 
@@ -53,8 +54,9 @@ class Tls:
 
         Raises:
             UsageError: they can't be used. A certificate that has only expired can, so that a node which starts with it
-                takes a better one on SIGHUP; others refuse it until then.
+                takes a better one on SIGHUP; others refuse it until then. Or a package is lacking.
         """
+        _check_that_certificates_can_be_read()
         self._address = address
         self.takes_plain = mode != REQUIRE
         self.dials = mode in (PREFER, REQUIRE)
@@ -127,6 +129,16 @@ def failed_handshake(error: BaseException) -> str:
     if isinstance(error, ConnectionResetError | ConnectionAbortedError | BrokenPipeError):
         return "it ended the TLS handshake"
     return ""
+
+
+def _check_that_certificates_can_be_read() -> None:
+    """Looks for the package before the first node shows a certificate: see
+    :mod:`wrpme.daemon.security.certificate`."""
+    try:
+        import_module("cryptography")
+    except ImportError:
+        lacks = "TLS of a node needs the package cryptography, which is not installed: pip install 'wrpme[tls]'"
+        raise UsageError(lacks) from None
 
 
 def _span(seconds: float) -> str:
