@@ -326,7 +326,7 @@ async def dial(address: str, owner: Owner, context: SSLContext | None = None) ->
     connection: Connection | None = None
     try:
         host, port = addresses.parse(address)
-        connection = await _connected(host, port, lambda: Connection(address, owner), context)
+        connection = await _connected(host, port, lambda: Connection(address, owner), tls.newest(context))
         async with asyncio.timeout(CONNECT_SECONDS_MAX):
             await asyncio.shield(connection.ready)
     except errors.WrpmeError as error:

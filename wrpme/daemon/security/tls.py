@@ -3,7 +3,6 @@ handshakes that fail."""
 
 from __future__ import annotations
 
-import os
 import ssl
 import time
 
@@ -94,18 +93,6 @@ class Tls:
             return ()
         when = f"expires in {_span(left)}" if left > 0 else "has expired, and other nodes refuse it"
         return (f"the certificate of {self._address} {when}: put a new one in its place and send SIGHUP",)
-
-
-def stamp(files: TlsFiles) -> tuple[object, ...]:
-    """Returns what differs once one of the files is another, or was written to."""
-    found: list[object] = []
-    for path in (files.ca, files.certificate, files.key):
-        try:
-            seen = os.stat(path)
-            found.append((seen.st_dev, seen.st_ino, seen.st_mtime_ns, seen.st_size))
-        except OSError as error:
-            found.append(error.errno)
-    return tuple(found)
 
 
 def begins_tls(first: bytes) -> bool:
