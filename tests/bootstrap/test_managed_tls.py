@@ -251,6 +251,13 @@ async def test_no_new_ca_while_a_member_is_not_in_the_file(
     assert len(hosts.state["trusted"]) == 1
 
 
+async def test_a_node_without_a_certificate_is_not_added(hosts: SecuredHosts) -> None:
+    await secured(hosts)
+    with pytest.raises(UsageError, match=r"write 10\.0\.0\.1:5910 into the topology file of the hive"):
+        await hosts.run("node_start", ONE, "-a", "10.0.0.1:5910")
+    assert not hosts.actions
+
+
 async def test_a_hive_that_is_destroyed_leaves_the_ca(hosts: SecuredHosts) -> None:
     await secured(hosts)
     await hosts.run("hive_destroy", "--yes")
