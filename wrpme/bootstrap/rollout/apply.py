@@ -183,7 +183,8 @@ class Applying:
         """Notes for clients on this machine which nodes the hive has, and whether all of them take TLS now."""
         if self._credentials is not None and not self._fleet.broken:
             secured = secured and bool(self._modes) and OFF not in self._modes.values()
-            self._credentials.tell(certificates.told_addresses(self._hosts), secured)
+            members = self.hive.members if self.hive else ()
+            self._credentials.tell([*certificates.told_addresses(self._hosts), *members], secured)
 
     async def _begin(self, session: HostSession, plan: HostPlan) -> None:
         if plan.problems:

@@ -92,7 +92,7 @@ class Tls:
         if left >= WARNED_SHARE * (loaded.valid_until - loaded.valid_from):
             return ()
         when = f"expires in {_span(left)}" if left > 0 else "has expired, and other nodes refuse it"
-        return (f"the certificate of {self._address} {when}: put a new one in its place and send SIGHUP",)
+        return (f"the certificate of {self._address} {when}: hive_apply renews it, or put a new one in its place",)
 
 
 def begins_tls(first: bytes) -> bool:
