@@ -139,8 +139,12 @@ async def test_a_certificate_is_renewed_without_a_restart(hosts: SecuredHosts) -
     hosts.age(ONE, 61)
     old = hosts.shown_by[ONE]
     planned = await hosts.run("hive_plan")
-    assert "10.0.0.1:5909 gets a key and a certificate: the one it has expires in 29 d" in planned
+    assert "10.0.0.1:5909 gets a key and a certificate: the present one expires in 29 d" in planned
     assert "1 node to get a certificate, 1 to leave as they are" in planned
+    with pytest.raises(RemoteError, match="hive_check found problems"):
+        await hosts.run("hive_check")
+    assert "! the certificate of 10.0.0.1:5909 expires in 29 d; hive_apply renews it" in hosts.shown[0]
+    assert "its certificate expires in 90 d" in hosts.shown[0]
     told = await hosts.run("hive_apply")
     assert "10.0.0.1: good: 10.0.0.1:5909 has a new certificate" in told
     assert not hosts.modes and hosts.shown_by[ONE] != old and hosts.understand()

@@ -65,12 +65,12 @@ def test_names_are_those_that_others_dial_and_those_of_the_machine() -> None:
     [
         (0, ["a", "b"], WANTED, ""),
         (59, ["a"], WANTED, ""),
-        (61, ["a"], WANTED, "the one it has expires in 29 d"),
-        (89.5, ["a"], WANTED, "the one it has expires in 12 h"),
-        (91, ["a"], WANTED, "the one it has is expired"),
-        (0, ["a"], replace(WANTED, authority="other"), "the one it has is from another CA"),
+        (61, ["a"], WANTED, "the present one expires in 29 d"),
+        (89.5, ["a"], WANTED, "the present one expires in 12 h"),
+        (91, ["a"], WANTED, "the present one has expired"),
+        (0, ["a"], replace(WANTED, authority="other"), "the present one is from another CA"),
         (0, ["a"], replace(WANTED, authority="other", lost="it is elsewhere"), ""),
-        (0, ["a", "c"], WANTED, "the one it has does not name c"),
+        (0, ["a", "c"], WANTED, "the present one does not name c"),
         (61, ["a", "c"], replace(WANTED, mode="off"), ""),
     ],
 )
