@@ -22,7 +22,7 @@ from wrpme.shell.session import lacking
 PACKAGES = {
     "tui": {"textual", "rich"},
     "web": {"aiohttp", "textual_serve"},
-    "ssh": {"asyncssh", "packaging"},
+    "ssh": {"asyncssh", "cryptography", "packaging"},
     "redis": {"redis"},
 }
 """What each extra brings."""

@@ -59,7 +59,7 @@ async def test_a_hive_without_gets_there_in_steps_and_back(hosts: SecuredHosts) 
     assert "2 nodes to restart" in planned
     told = await hosts.run("hive_apply")
     assert hosts.modes == steps("allow", "prefer")
-    assert "10.0.0.2: good: 10.0.0.2:5909 has TLS prefer" in told
+    assert "10.0.0.2: good: 10.0.0.2:5909: TLS prefer" in told
     assert hosts.state["secured"]
     hosts.modes.clear()
     hosts.file_with(MANAGED)
@@ -69,7 +69,7 @@ async def test_a_hive_without_gets_there_in_steps_and_back(hosts: SecuredHosts) 
     hosts.modes.clear()
     hosts.write()
     assert "goes to TLS prefer, then allow, then off" in await hosts.run("hive_plan")
-    assert "10.0.0.2:5909 has no TLS any more" in await hosts.run("hive_apply")
+    assert "10.0.0.2:5909: no TLS any more" in await hosts.run("hive_apply")
     assert hosts.modes == steps("prefer", "allow", "")
     assert not hosts.state["secured"] and hives.ca_of(["10.0.0.1:5909"]) == ""
     assert "nothing to do" in await hosts.run("hive_plan")
@@ -146,7 +146,7 @@ async def test_a_certificate_is_renewed_without_a_restart(hosts: SecuredHosts) -
     assert "! the certificate of 10.0.0.1:5909 expires in 29 d; hive_apply renews it" in hosts.shown[0]
     assert "its certificate expires in 90 d" in hosts.shown[0]
     told = await hosts.run("hive_apply")
-    assert "10.0.0.1: good: 10.0.0.1:5909 has a new certificate" in told
+    assert "10.0.0.1: good: 10.0.0.1:5909: new key and certificate" in told
     assert not hosts.modes and hosts.shown_by[ONE] != old and hosts.understand()
     assert "expires in 90 d" in await hosts.run("hive_plan")
 
