@@ -3,7 +3,6 @@ handshakes that fail."""
 
 from __future__ import annotations
 
-import os
 import ssl
 import time
 from importlib import import_module
@@ -95,19 +94,7 @@ class Tls:
         if left >= WARNED_SHARE * (loaded.valid_until - loaded.valid_from):
             return ()
         when = f"expires in {_span(left)}" if left > 0 else "has expired, and other nodes refuse it"
-        return (f"{CERTIFICATE_OF}{self._address} {when}: put a new one in its place and send SIGHUP",)
-
-
-def stamp(files: TlsFiles) -> tuple[object, ...]:
-    """Returns what differs once one of the files is another, or was written to."""
-    found: list[object] = []
-    for path in (files.ca, files.certificate, files.key):
-        try:
-            seen = os.stat(path)
-            found.append((seen.st_dev, seen.st_ino, seen.st_mtime_ns, seen.st_size))
-        except OSError as error:
-            found.append(error.errno)
-    return tuple(found)
+        return (f"{CERTIFICATE_OF}{self._address} {when}: hive_apply renews it, or put a new one in its place",)
 
 
 def begins_tls(first: bytes) -> bool:
