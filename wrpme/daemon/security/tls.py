@@ -3,6 +3,7 @@ handshakes that fail."""
 
 from __future__ import annotations
 
+import hmac
 import ssl
 import time
 from importlib import import_module
@@ -42,6 +43,8 @@ class _Loaded(Struct, frozen=True):
     client: ssl.SSLContext
     valid_from: float
     valid_until: float
+    certificate: bytes
+    """In DER."""
 
 
 class Tls:
@@ -86,6 +89,11 @@ class Tls:
     def seconds_left(self) -> float:
         """For how long the certificate is valid; below 0 once it has expired."""
         return self._loaded.valid_until - time.time()
+
+    def is_own(self, secured: ssl.SSLObject) -> bool:
+        """Returns whether the other side has shown the certificate of this very node."""
+        shown = secured.getpeercert(True)
+        return shown is not None and hmac.compare_digest(shown, self._loaded.certificate)
 
     @property
     def troubles(self) -> tuple[str, ...]:
@@ -138,7 +146,7 @@ def _load(files: TlsFiles, host: str) -> _Loaded:
     for context in (server, client):
         context.verify_flags |= _NO_CHECK_TIME
     try:
-        shown = _shake_hands(server, client, host)
+        shown, certificate = _shake_hands(server, client, host)
     except ssl.SSLCertVerificationError as error:
         about = f"the certificate {files.certificate} can't be used by a node at {host}, with the CAs of {files.ca}"
         raise UsageError(f"{about}: {_refusal(error)}") from None
@@ -146,11 +154,11 @@ def _load(files: TlsFiles, host: str) -> _Loaded:
         raise UsageError(f"the certificate {files.certificate} can't be used ({str(error.reason).lower()})") from None
     for context in (server, client):
         context.verify_flags &= ~_NO_CHECK_TIME
-    times = (ssl.cert_time_to_seconds(str(shown[name])) for name in ("notBefore", "notAfter"))
-    return _Loaded(server, client, *map(float, times))
+    first, last = (float(ssl.cert_time_to_seconds(str(shown[name]))) for name in ("notBefore", "notAfter"))
+    return _Loaded(server, client, first, last, certificate)
 
 
-def _shake_hands(server: ssl.SSLContext, client: ssl.SSLContext, host: str) -> dict[str, object]:
+def _shake_hands(server: ssl.SSLContext, client: ssl.SSLContext, host: str) -> tuple[dict[str, object], bytes]:
     """Lets the node speak with itself in memory: nothing else in :mod:`ssl` tells what is in a certificate, and what
     other nodes would say to this one is known before any of them is asked."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -166,9 +174,9 @@ def _shake_hands(server: ssl.SSLContext, client: ssl.SSLContext, host: str) -> d
             except ssl.SSLWantReadError:
                 continue
             waiting.remove(side)
-    shown = dialling.getpeercert()
-    assert shown and not waiting, "both sides of a handshake in memory have all that they wait for"
-    return dict(shown)
+    shown, certificate = dialling.getpeercert(), dialling.getpeercert(True)
+    assert shown and certificate and not waiting, "both sides of a handshake in memory have all that they wait for"
+    return dict(shown), certificate
 
 
 def _refusal(error: ssl.SSLCertVerificationError) -> str:
