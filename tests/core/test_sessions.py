@@ -277,3 +277,18 @@ def test_a_node_that_takes_plain_words_has_no_place_among_users() -> None:
     hive.start("b", "a")
     hive.go(2.0)
     assert "has users" in hive.exits["b"].sentence and "--tls-mode require" in hive.exits["b"].sentence
+
+
+def test_who_shows_the_certificate_of_the_node_is_an_admin_there() -> None:
+    """Whoever has its key can say anything as the node: so nobody is locked out who runs the machine."""
+    hive = with_users("a")
+    hive.nodes["a"].sessions.certified(70)
+    assert hive.asks("a", 70, WhoAmI(1)) == Identity(1, "the node's own certificate", Role.ADMIN)
+    root = next(known for known in hive.view("a").users if known.name == "root")
+    new = (quickly_hashed("a new one", b"new"),)
+    assert hive.asks("a", 70, SetPasswords(2, "root", new, root.changed)) == Done(2)
+    hive.until(lambda: ROOT in hive.ended)
+    assert 70 not in hive.ended
+    assert hive.said("a", "user_password root, asked by the node's own certificate at")
+    hive.event("a", SessionClosed(70))
+    assert hive.asks("a", 70, WhoAmI(3)) == Identity(3, "", Role.NOBODY)

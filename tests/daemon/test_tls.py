@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -342,7 +343,7 @@ async def test_a_certificate_that_expires_soon_is_told_of_and_one_that_has_expir
     """So that a node whose certificate ran out while it was down takes a new one as all others do."""
     short = tls("require", authority.issue("short", days=0.5))
     async with daemon(tls=short) as d:
-        told = f"the certificate of {HOST}:5909 expires in 12 h: put a new one in its place and send SIGHUP"
+        told = f"the certificate of {HOST}:5909 expires in 12 h: hive_apply renews it, or put a new one in its place"
         assert short.troubles == (told,) and d.log.lines == [f"warning {told}"]
     (expired,) = tls("require", authority.issue("old", days=-1)).troubles
     assert "has expired, and other nodes refuse it" in expired
@@ -380,6 +381,21 @@ async def test_the_check_of_a_configuration_says_of_the_files_what_a_start_would
             tls("require", TlsFiles(files.ca, certificate, key))
         assert checked.value.sentence == started.value.sentence and told in started.value.sentence
         assert capsys.readouterr().out == ""
+
+
+async def test_the_system_writes_no_image_of_a_process_that_has_a_key(files: TlsFiles) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    if not hard:
+        pytest.skip("this process may have no core dumps anyway")
+    named = ["--tls-mode", "allow", "--tls-cert", files.certificate, "--tls-key", files.key, "--tls-ca", files.ca]
+    resource.setrlimit(resource.RLIMIT_CORE, (1 << 20 if hard == resource.RLIM_INFINITY else hard, hard))
+    try:
+        Supervisor(config.parse(["--transient"]), [], KeptLog())
+        assert resource.getrlimit(resource.RLIMIT_CORE)[0]
+        Supervisor(config.parse(["--transient", *named]), [], KeptLog())
+        assert resource.getrlimit(resource.RLIMIT_CORE) == (0, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
 
 
 async def test_files_that_have_changed_are_read_without_being_told(

@@ -12,13 +12,17 @@ import pytest
 
 from tests.certificates import Authority
 from tests.daemon_parts import Raw
+from tests.system.crowd import Crowd
 from tests.system.daemons import Daemons, free_port, until, until_stable
 from wrpme import Client
+from wrpme.daemon.limits import HANDSHAKES_MAX
 from wrpme.errors import ProtocolError
 from wrpme import BlockingClient, errors
 from wrpme.files.certificates import TlsFiles, client_context
 from wrpme.protocol.messages import Content, Done, Failed, Get, Request, Update
 
+CROWD = HANDSHAKES_MAX + 200
+"""So many begin a handshake, or say nothing, and go no further."""
 KEYS = 20
 PAUSE_SECONDS = 0.02
 
@@ -114,11 +118,9 @@ async def test_a_hive_that_speaks_tls_alone(tmp_path: Path) -> None:
         return path.read_text() if path.exists() else ""
 
     with inside, outside:
-        inside.start_all((0, 1))
-        outside.start(2)
 
-        async def joined() -> bool:
-            return "serving" in log(inside, 0) and "serving" in log(inside, 1)
+        async def serving(*nodes: int) -> bool:
+            return all("serving" in log(inside, node) for node in nodes)
 
         async def written() -> bool:
             return isinstance(await answer(addresses[0], Update(1, b"entry", b"1"), secured), Done)
@@ -137,9 +139,17 @@ async def test_a_hive_that_speaks_tls_alone(tmp_path: Path) -> None:
         async def told() -> bool:
             return "expires in 24 h" in log(inside, 1) and "expires in 24 h" in await figures()
 
-        await until("two nodes that serve", joined)
-        await until("an entry on both", written)
-        await until("the entry through the other node", lambda: holds(addresses[1], "1"))
+        inside.start(0)
+        await until("a node that serves", lambda: serving(0))
+        with Crowd(CROWD, addresses[0]) as crowd:
+            await crowd.gathered()
+            inside.start(1)
+            outside.start(2)
+            await until("two nodes that serve", lambda: serving(0, 1))
+            await until("an entry on both", written)
+            await until("the entry through the other node", lambda: holds(addresses[1], "1"))
+            await until("and through the one with the crowd", lambda: holds(addresses[0], "1"))
+        assert "down" not in log(inside, 0) + log(inside, 1)
         await users_come_and_go(addresses[:2], TlsFiles(ca=str(authority.path)))
         await until("a node of another CA that is told why", refused)
         (tmp_path / "node.key").write_text("no key")

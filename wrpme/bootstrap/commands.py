@@ -19,6 +19,7 @@ from wrpme.bootstrap.rollout.apply import Applying, lock_text
 from wrpme.bootstrap.rollout.plan import plan_text
 from wrpme.bootstrap.topology.file import EXAMPLE, Topology, parse, parse_target
 from wrpme.errors import RemoteError, UsageError, WrpmeError
+from wrpme.files import hives
 from wrpme.protocol.address import listed
 from wrpme.protocol.health import Condition
 
@@ -107,6 +108,11 @@ async def _node_start(words: Sequence[str], reporter: Reporter, show: Show, memb
                 f"node_start adds a node to a hive, and none answers ({error.sentence}); name a node of it with "
                 "--peer, or found one with hive_apply"
             ) from None
+    if hives.ca_of(peers):
+        raise UsageError(
+            f"node_start brings no certificate, which a node of this hive needs: write {host.nodes[0].told} into the "
+            "topology file of the hive, and give hive_apply"
+        )
     others = [peer for peer in peers if peer != host.nodes[0].told]
     async with Fleet([host], reporter) as fleet:
         applying = Applying(fleet, [host], others, may_found=False)

@@ -23,6 +23,7 @@ from msgspec.structs import replace
 
 from wrpme import options
 from wrpme.files import option_values
+from wrpme.files.certificates import stamp
 from wrpme.core.io import Exit, Memory, Process, ProcessStats, Settings, SettingsChanged
 from wrpme.core.layout import VIEW_KEY
 from wrpme.core.node import Node
@@ -38,7 +39,7 @@ from wrpme.daemon.net.listen import room
 from wrpme.daemon.net.redis.client import Options
 from wrpme.daemon.resources import Machine
 from wrpme.daemon.runner import NodeLike, Runner
-from wrpme.daemon.security.tls import REQUIRE, Tls, stamp
+from wrpme.daemon.security.tls import REQUIRE, Tls
 from wrpme.daemon.storage import identity, leveldb, quarantine, rejoin
 from wrpme.daemon.storage.identity import Identity
 from wrpme.daemon.storage.leveldb import LevelStore
@@ -95,6 +96,8 @@ class Supervisor:
         self._sockets = sockets
         self._log = log
         self._tls = config.secured()
+        if self._tls is not None:
+            resources.no_core_dumps()
         self._stamp: tuple[object, ...] = ()
         """Of the files of the certificate, as they were when they were read last."""
         self._clock = _clock()

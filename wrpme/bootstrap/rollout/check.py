@@ -10,7 +10,7 @@ from wrpme.bootstrap.hosts.fleet import Fleet, HostSession
 from wrpme.bootstrap.limits import CLOCK_AHEAD_SECONDS_MAX, REACH_SECONDS
 from wrpme.bootstrap.rollout.apply import bundle_for, why_not_sent
 from wrpme.bootstrap.rollout.plan import ENDS_AT_LOGOUT, SERVICES, few_files, twins
-from wrpme.bootstrap.rollout.tls_plan import span_left
+from wrpme.bootstrap.rollout.tls_plan import nears_its_end, span_left
 from wrpme.bootstrap.topology.file import Host, Node
 from wrpme.errors import WrpmeError
 from wrpme.protocol.health import OPEN, is_exposed
@@ -135,6 +135,8 @@ def _nodes(session: HostSession, finding: Finding) -> None:
         found = session.inventory.nodes[node.name]
         if found.pid is not None:
             left = span_left(found.certificate, time.time()) if found.record and found.record.tls else ""
+            if left and (aged := nears_its_end(found.certificate, time.time())):
+                finding.problems.append(f"the certificate of {node.address} {aged}; hive_apply renews it")
             state = f"runs, process {found.pid}" + (f", its certificate {left}" if left else "")
         elif found.port == "taken":
             state = f"its port is taken by {found.holder or 'another program'}"

@@ -36,6 +36,10 @@ ENDED = "you are no user of this hive any more, or your password is none"
 FIRST = "this hive has users from now on: say who you are"
 
 
+BY_CERTIFICATE = User("the node's own certificate", Role.ADMIN)
+"""No user can have that name."""
+
+
 class Proven(Struct):
     """A connection that said a right password, the one of that ``salt``. What it said to a node that saw no quorum does
     not count for entries until the node sees one again (``cut``): the user may be gone."""
@@ -56,6 +60,9 @@ class Access(Protocol):
     def refusal(self, session: int, request: Any) -> WrpmeError | None:
         """Why the connection may not ask for that; None if it may."""
 
+    def certified(self, session: int) -> None:
+        """The connection has shown the certificate of this very node."""
+
 
 class NobodyAsked:
     """That of what has no users to ask for."""
@@ -71,6 +78,10 @@ class NobodyAsked:
         return None
 
 
+    def certified(self, session: int) -> None:
+        """See :class:`Access`."""
+
+
 class Sessions:
     """``asks`` tells whether the hive has users."""
 
@@ -82,6 +93,7 @@ class Sessions:
         self._users: dict[str, User] = {}
         self._since = 0
         self._proven: dict[int, Proven] = {}
+        self._certified: dict[int, User] = {}
         self._verifying: set[int] = set()
         """Connections whose password is being looked at."""
         self._untold = 0
@@ -132,13 +144,23 @@ class Sessions:
         user = self.user(session)
         return user is not None and user.role >= role and not user.prefixes and not self._is_cut(session)
 
+    def certified(self, session: int) -> None:
+        """The connection has shown the certificate of this very node: who has its key may say anything as the node, and
+        so may be an admin; where nobody knows a password any more this is the way back."""
+        self._certified[session] = BY_CERTIFICATE
+        self.context.users[session] = BY_CERTIFICATE.name
+
     def user(self, session: int) -> User | None:
         """Whom the connection has proven to be."""
         proven = self._proven.get(session)
+        if proven is None:
+            return self._certified.get(session)
         return self._users.get(proven.name) if proven is not None else None
 
     def _is_cut(self, session: int) -> bool:
-        proven = self._proven[session]
+        proven = self._proven.get(session)
+        if proven is None:
+            return False
         if proven.cut and not self._quorum.missing():
             proven.cut = False
         return proven.cut
@@ -219,6 +241,7 @@ class Sessions:
     def closed(self, session: int) -> None:
         """A connection has ended."""
         self._proven.pop(session, None)
+        self._certified.pop(session, None)
         self._verifying.discard(session)
         self.context.users.pop(session, None)
 
@@ -232,14 +255,15 @@ class Sessions:
         self._users = {user.name: user for user in view.users}
         if not self.asks:
             self._proven.clear()
-            self.context.users.clear()
+            self.context.users = {session: found.name for session, found in self._certified.items()}
             return
         ended = [session for session, proven in self._proven.items() if not self._stands(proven)]
         for session in ended:
             self.closed(session)
         self._end(ended, ENDED)
         if not asked_before:
-            self._end([session for session in self.context.process.clients if session not in self._proven], FIRST)
+            known = self._proven.keys() | self._certified.keys()
+            self._end([session for session in self.context.process.clients if session not in known], FIRST)
 
     def _stands(self, proven: Proven) -> bool:
         user = self._users.get(proven.name)

@@ -5,7 +5,7 @@ tells neither of one that dials."""
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TypeVar
 
@@ -22,12 +22,6 @@ NOT_OF_A_NODE = (
     "messages of nodes are taken only from a certificate that is good for servers as well as for clients (extended key "
     "usage), and that of this connection is a client's"
 )
-_USAGES = bytes.fromhex("551d25")
-"""The name of the extension that tells what a certificate is good for, 2.5.29.37,"""
-_SERVERS = bytes.fromhex("2b06010505070301")
-"""and that of being good for servers, 1.3.6.1.5.5.7.3.1."""
-_OID, _OCTETS, _EXTENSIONS = 0x06, 0x04, 0xA3
-
 NAMED_MAX = 64
 M = TypeVar("M")
 
@@ -109,35 +103,16 @@ class Speaker:
 
 def good_for_servers(der: bytes) -> bool:
     """Returns whether a certificate may be a server's: one that does not say what it is good for may."""
+    from cryptography import x509  # here: a node that speaks to no other by TLS does without
+    from cryptography.x509.oid import ExtendedKeyUsageOID
+
     try:
-        ((_, certificate),) = _parts(der)
-        signed = next(_parts(certificate))[1]
-        extensions = next((value for tag, value in _parts(signed) if tag == _EXTENSIONS), b"")
-        for _, listed in _parts(extensions):
-            for _, extension in _parts(listed):
-                named, *_, (_, told) = _parts(extension)
-                if named == (_OID, _USAGES):
-                    ((_, usages),) = _parts(told)
-                    return (_OID, _SERVERS) in _parts(usages)
-    except (IndexError, ValueError, StopIteration):
+        usages = x509.load_der_x509_certificate(der).extensions.get_extension_for_class(x509.ExtendedKeyUsage)
+    except x509.ExtensionNotFound:
+        return True
+    except (ValueError, x509.DuplicateExtension, x509.InvalidVersion):
         return False
-    return True
-
-
-def _parts(der: bytes) -> Iterator[tuple[int, bytes]]:
-    """Goes through what stands behind each other in DER: the tag and the value of each."""
-    at = 0
-    while at < len(der):
-        tag, size = der[at], der[at + 1]
-        at += 2
-        if size & 0x80:
-            digits = size & 0x7F
-            size = int.from_bytes(der[at : at + digits], "big")
-            at += digits
-        if at + size > len(der):
-            raise ValueError("it ends too early")
-        yield tag, der[at : at + size]
-        at += size
+    return ExtendedKeyUsageOID.SERVER_AUTH in usages.value
 
 
 def _number(host: str) -> IPv4Address | IPv6Address | None:
