@@ -477,7 +477,10 @@ COMMANDS: dict[str, Syntax] = {
             "user_add",
             (
                 Option(
-                    "role", "what he may do, each as those before it too", kinds.one_of("ROLE", ROLES), is_required=True
+                    "role",
+                    "what he may do; each role also what those before it may",
+                    kinds.one_of("ROLE", ROLES),
+                    is_required=True,
                 ),
                 Option("prefix", "he may ask only for entries that begin so", kinds.PREFIX, is_repeated=True),
                 PASSWORD_FILE,
