@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from pathlib import Path
 from collections.abc import Callable
@@ -112,6 +113,29 @@ async def test_a_hive_gets_its_first_users_and_no_operation_fails() -> None:
         node.script = asks(in_turn(farewell, done))
         await client.put("c", b"3")
         assert node.sessions_opened == 3 and len(node.seen_of(Authenticate)) == 3
+
+
+@pytest.mark.asyncio
+async def test_a_program_waits_until_its_user_is_added_after_the_first_one() -> None:
+    """The first user is an admin, and a program is none: for a while it is nobody's fault that it is not known."""
+    async with StubNode(asks(done, is_open=True)) as node, client_of(node, name="app") as client:
+        await client.put("a", b"1")
+        node.script = asks(in_turn(failed(ASKS), done))  # ann alone is known
+        waiting = asyncio.ensure_future(client.put("b", b"2"))
+        async with asyncio.timeout(30):
+            while len(node.seen_of(Authenticate)) < 3:
+                await asyncio.sleep(0.1)
+        assert not waiting.done()
+        node.script = asks(done, is_open=True)  # as good as being added
+        await waiting
+        node.script = asks(failed(ASKS))
+        for _ in range(4):  # 10 s each
+            with pytest.raises(errors.UnauthenticatedError, match="no such user"):
+                await client.get("a")
+        before = jumped()
+        with pytest.raises(errors.UnauthenticatedError, match="no such user"):
+            await client.get("a")
+        assert jumped() - before < 1.0, "it has waited long enough"
 
 
 @pytest.mark.asyncio

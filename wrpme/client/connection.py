@@ -377,7 +377,7 @@ async def _refusal(connection: Connection, credentials: Credentials) -> errors.W
             return wrong
         if isinstance(reply, Identity):
             connection.identity = reply
-            credentials.taken(address)
+            credentials.taken(address, reply.open)
             return None
         if not isinstance(reply, Failed):
             return outcomes.error_in(reply, address)

@@ -243,7 +243,8 @@ class Dispatcher:
 
     async def _connect(self, candidates: Callable[[], list[str]], deadline: float) -> Connection:
         """Returns a connection to the first candidate that answers. Where all of them refuse, that is told at once;
-        where one does not answer, all are tried until the deadline, as a lost packet is no refusal."""
+        where one does not answer, all are tried until the deadline, as a lost packet is no refusal, and so they are
+        where the user of this client may be added in a moment."""
         told: errors.WrpmeError | None = None
         pause = 0.0
         while True:
@@ -258,9 +259,11 @@ class Dispatcher:
             if connection is not None:
                 return connection
             told = outcomes.nobody(failures)
-            if not isinstance(told, errors.ConnectionError) or not any(
-                isinstance(error, Unheard) for error in failures.values()
-            ):
+            is_unheard = any(isinstance(error, Unheard) for error in failures.values())
+            is_to_come = isinstance(told, errors.UnauthenticatedError) and self.credentials.may_be_added(
+                self.deadline(0)
+            )
+            if not is_to_come and not (is_unheard and isinstance(told, errors.ConnectionError)):
                 raise told
             pause = await self.back_off(pause, deadline, told)
 
