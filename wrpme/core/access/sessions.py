@@ -234,6 +234,7 @@ class Sessions:
             return
         if was_looked_at:
             self.failures.failed(address, context.now)
+            context.wrong_passwords += 1
         self._untold += 1
         if context.now - self._told_at >= TELL_SECONDS:
             more = f" ({self._untold} since the last such line)" if self._untold > 1 else ""
