@@ -1,5 +1,7 @@
-"""The table of what each role may do in docs/security.md, made from the code: ``python -m tests.rights_table`` writes it
-anew."""
+"""The table of what each role may do in docs/security.md, made from the code.
+
+``python -m tests.rights_table`` writes it anew.
+"""
 
 from __future__ import annotations
 

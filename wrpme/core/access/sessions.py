@@ -8,7 +8,7 @@ on it. Other nodes are not asked: their certificate says who they are.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import ceil
+from math import ceil, inf
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -29,6 +29,9 @@ from wrpme.protocol.messages import RingScan, Traced
 from wrpme.protocol.quoting import named
 from wrpme.protocol.view import View
 
+FIRST_SECONDS = 60.0
+"""For so long after the first user was added, whoever is not known yet is told to try again: programs that had a name
+and a password all along fail no request while an admin adds their users."""
 TELL_SECONDS = 1.0
 """Of wrong passwords there is a line in the audit so often at most."""
 ASKED = "this hive has users: say who you are first"
@@ -96,6 +99,10 @@ class Sessions:
         self._certified: dict[int, User] = {}
         self._verifying: set[int] = set()
         """Connections whose password is being looked at."""
+        self._was_open = False
+        """Whether this node has seen a view of the hive without users."""
+        self._first_at = -inf
+        """When it got the first ones, if this node was there."""
         self._untold = 0
         self._told_at = context.now - TELL_SECONDS
 
@@ -220,8 +227,14 @@ class Sessions:
     def _failed(self, session: int, number: int, name: str, address: str, was_looked_at: bool = True) -> None:
         """One sentence for a wrong name and for a wrong password: nobody learns which users there are."""
         context = self.context
+        if name not in self._users and context.now - self._first_at < FIRST_SECONDS:
+            who = named(name.encode()[:64])
+            soon = f"there is no user {who} yet; this hive has had users for a moment only: try again"
+            context.outbox.fail(session, number, UnstableError(soon))
+            return
         if was_looked_at:
             self.failures.failed(address, context.now)
+            context.wrong_passwords += 1
         self._untold += 1
         if context.now - self._told_at >= TELL_SECONDS:
             more = f" ({self._untold} since the last such line)" if self._untold > 1 else ""
@@ -248,6 +261,7 @@ class Sessions:
     def adopt(self, view: View) -> None:
         """Ends connections that stood on what the view has no more; where it has the first users, all that said
         nothing."""
+        self._was_open = self._was_open or not view.users
         if view.users_since == self._since:
             return
         self._since = view.users_since
@@ -262,6 +276,7 @@ class Sessions:
             self.closed(session)
         self._end(ended, ENDED)
         if not asked_before:
+            self._first_at = self.context.now if self._was_open else -inf
             known = self._proven.keys() | self._certified.keys()
             self._end([session for session in self.context.process.clients if session not in known], FIRST)
 
