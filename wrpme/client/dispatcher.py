@@ -243,8 +243,7 @@ class Dispatcher:
 
     async def _connect(self, candidates: Callable[[], list[str]], deadline: float) -> Connection:
         """Returns a connection to the first candidate that answers. Where all of them refuse, that is told at once;
-        where one does not answer, all are tried until the deadline, as a lost packet is no refusal, and so they are
-        where the user of this client may be added in a moment."""
+        where one does not answer, or has no time yet, all are tried until the deadline: that is no refusal."""
         told: errors.WrpmeError | None = None
         pause = 0.0
         while True:
@@ -259,11 +258,9 @@ class Dispatcher:
             if connection is not None:
                 return connection
             told = outcomes.nobody(failures)
-            is_unheard = any(isinstance(error, Unheard) for error in failures.values())
-            is_to_come = isinstance(told, errors.UnauthenticatedError) and self.credentials.may_be_added(
-                self.deadline(0)
-            )
-            if not is_to_come and not (is_unheard and isinstance(told, errors.ConnectionError)):
+            if not isinstance(told, errors.ConnectionError) or not any(
+                isinstance(error, Unheard) for error in failures.values()
+            ):
                 raise told
             pause = await self.back_off(pause, deadline, told)
 

@@ -6,7 +6,7 @@ No password is in the representation of anything here, in a sentence or in a log
 from __future__ import annotations
 
 from wrpme import errors
-from wrpme.client.limits import ADDED_SECONDS_MAX, REFUSED_SECONDS_MAX, REFUSED_SECONDS_MIN
+from wrpme.client.limits import REFUSED_SECONDS_MAX, REFUSED_SECONDS_MIN, WAITING_SECONDS
 from wrpme.protocol.access.users import wrong_name
 
 PLAIN = (
@@ -31,9 +31,6 @@ class Credentials:
         self.passwords = passwords
         self._refused: dict[str, tuple[errors.WrpmeError, float, float]] = {}
         """By address: what the node said, until when that stands, and for how long it did."""
-        self._was_open = False
-        """Whether the last node that took them asks nobody."""
-        self._added_until = 0.0
 
     def __bool__(self) -> bool:
         return bool(self.name)
@@ -44,22 +41,16 @@ class Credentials:
     def refused(self, address: str, error: errors.WrpmeError, now: float) -> None:
         """Takes note that the node at that address does not take them."""
         _, _, before = self._refused.get(address, (error, 0.0, 0.0))
-        if self._was_open:
-            self._was_open, self._added_until = False, now + ADDED_SECONDS_MAX
         seconds = min(REFUSED_SECONDS_MAX, max(REFUSED_SECONDS_MIN, 2 * before))
-        if self.may_be_added(now):
-            seconds = REFUSED_SECONDS_MIN
         self._refused[address] = error, now + seconds, seconds
 
-    def taken(self, address: str, is_open: bool) -> None:
-        """Takes note that the node at that address takes them, because the hive has no users where it ``is_open``."""
-        self._refused.pop(address, None)
-        self._was_open, self._added_until = is_open, 0.0
+    def waits(self, address: str, error: errors.WrpmeError, now: float) -> None:
+        """Takes note that the node at that address may take them in a moment."""
+        self._refused[address] = error, now + WAITING_SECONDS, 0.0
 
-    def may_be_added(self, now: float) -> bool:
-        """Returns whether the hive has just got its first users, of whom this may be one of the next: the first is an
-        admin, and a program is none."""
-        return now < self._added_until
+    def taken(self, address: str) -> None:
+        """Takes note that the node at that address takes them."""
+        self._refused.pop(address, None)
 
     def refusal(self, address: str, now: float) -> errors.WrpmeError | None:
         """Returns why the node at that address is not asked for now; None if it may be asked."""
