@@ -57,7 +57,7 @@ class Audit:
         elif isinstance(request, AddUser):
             what += f" {request.user.name} as {request.user.role.name.lower()}"
         elif isinstance(request, SetPasswords | RemoveUser):
-            what += f" {request.name}"
+            what += f" {request.name or '(all)'}"
         elif not isinstance(request, Recover):
             what += f" {self._address_of(request.node or me)}"
         if len(self.open) >= AUDITS_MAX:
