@@ -488,7 +488,7 @@ COMMANDS: dict[str, Syntax] = {
             ),
         ),
         Syntax("user_password", (Option("keep", "the passwords that he has stay valid too"), PASSWORD_FILE)),
-        Syntax("user_remove", (YES,)),
+        Syntax("user_remove", (Option("all", "remove all users at once, in place of NAME"), YES)),
         Syntax("user_list", (JSON_LINES,)),
         Syntax("whoami", (JSON,)),
         Syntax("recover", (Option("force", "the missing nodes are dead for good", is_required=True), YES)),

@@ -44,8 +44,8 @@ async def answer(address: str, request: Request, secured: ssl.SSLContext) -> obj
 
 async def users_come_and_go(addresses: list[str], files: TlsFiles) -> None:
     """Programs that say who they are before there are users do not notice that there are: no operation fails while the
-    first one comes, passwords are changed by rotation, and the last one goes."""
-    admin, async_client = Client(addresses, tls=files), Client(addresses, tls=files, user="root", password=OLD)
+    first one comes, then that of a program, passwords are changed by rotation, and all go at once."""
+    admin, async_client = Client(addresses, tls=files), Client(addresses, tls=files, user="app", password=OLD)
     blocking = BlockingClient(addresses, tls=files, user="root", password=OLD)
     counts, over = [0, 0], threading.Event()
 
@@ -78,8 +78,9 @@ async def users_come_and_go(addresses: list[str], files: TlsFiles) -> None:
                 await go_on()
                 assert (await admin.whoami()).open
                 await admin.add_user("root", "admin", OLD)
+                await admin.add_user("app", "write", OLD)
                 await go_on()
-                assert (await async_client.whoami()).name == (await admin.whoami()).name == "root"
+                assert ((await async_client.whoami()).name, (await admin.whoami()).name) == ("app", "root")
                 await admin.add_user("bound", "read", NEW, ["work"])
                 await admin.set_password("root", NEW, keep=True)
                 await go_on()
@@ -94,7 +95,7 @@ async def users_come_and_go(addresses: list[str], files: TlsFiles) -> None:
                         with pytest.raises(errors.UnauthenticatedError):
                             await client.get("worked")
                 await admin.remove_user("bound")
-                await admin.remove_user("root")
+                await admin.remove_users()
                 await go_on()
                 assert (await async_client.whoami()).open
             finally:
