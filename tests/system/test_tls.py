@@ -28,6 +28,7 @@ PAUSE_SECONDS = 0.02
 
 pytestmark = pytest.mark.asyncio
 OLD, NEW = "right horse", "left horse"
+PAUSE_SECONDS = 0.01
 
 
 def options(files: TlsFiles, mode: str = "require", *others: str) -> list[str]:
@@ -53,12 +54,14 @@ async def users_come_and_go(addresses: list[str], files: TlsFiles) -> None:
             await async_client.update("worked", b"%d" % counts[0])
             assert await async_client.get("worked") == b"%d" % counts[0]
             counts[0] += 1
+            await asyncio.sleep(PAUSE_SECONDS)
 
     def block() -> None:
         while not over.is_set():
             blocking.update("blocked", b"%d" % counts[1])
             assert blocking.get("blocked") == b"%d" % counts[1]
             counts[1] += 1
+            over.wait(PAUSE_SECONDS)
 
     async def go_on() -> None:
         before = list(counts)

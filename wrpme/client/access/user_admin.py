@@ -24,8 +24,6 @@ from wrpme.protocol.access.users import (
 from wrpme.protocol.messages import Done
 from wrpme.protocol.quoting import text_of
 
-ROLES = tuple(role.name.lower() for role in Role if role is not Role.NOBODY)
-
 
 class HiveUser(Struct, frozen=True):
     """A user of a hive: his role (``read``, ``write`` or ``admin``), the prefixes of the entries that he may ask for
@@ -151,9 +149,10 @@ class UserAdmin:
 
 
 def _role(role: str) -> Role:
-    if role not in ROLES:
+    found = next((one for one in Role if one is not Role.NOBODY and one.name.lower() == role), None)
+    if found is None:
         raise errors.UsageError(f"the role of a user is read, write or admin, not {str(role)[:60]!r}")
-    return Role[role.upper()]
+    return found
 
 
 async def _hashed(name: str, *passwords: str) -> tuple[Password, ...]:

@@ -12,9 +12,9 @@ from typing import Any
 from wrpme.errors import BY_CODE, DeniedError, UnauthenticatedError, WrpmeError
 from wrpme.protocol.access.messages import AddUser, GetUsers, RemoveUser, SetPasswords
 from wrpme.protocol.administration import (
-    ForgetNode, LeaveNode, Recover, SetReplication, StopNode, kind_in_words,
+    ForgetNode, GetSlow, LeaveNode, OpenSnapshot, Recover, SetReplication, StopNode, kind_in_words,
 )  # fmt: skip
-from wrpme.protocol.messages import Failed, RemoveAll, Reply, Traced
+from wrpme.protocol.messages import Failed, GetConfig, RemoveAll, Reply, Traced, VerifyArc
 from wrpme.protocol.view import NodeId
 
 AUDITS_MAX = 256
@@ -27,7 +27,8 @@ AUDITED = (
 _WORDS: dict[type[Any], str] = {
     StopNode: "stop_node", LeaveNode: "leave", ForgetNode: "forget", Recover: "recover",
     SetReplication: "set_replication", RemoveAll: "remove_all", AddUser: "user_add", SetPasswords: "user_password",
-    RemoveUser: "user_remove", GetUsers: "user_list",
+    RemoveUser: "user_remove", GetUsers: "user_list", VerifyArc: "verify", OpenSnapshot: "a backup",
+    GetConfig: "node_config", GetSlow: "slow_log",
 }  # fmt: skip
 
 
