@@ -40,7 +40,7 @@ ROOMS = (
     ),
     Room(
         20, 260, 300, 74, "bootstrap",
-        ("topology/  ssh/  bundle/  hosts/", "rollout/  agent/ (over there)"), "#eef2f7",
+        ("topology/  ssh/  bundle/  hosts/", "credentials/  rollout/  agent/ (over there)"), "#eef2f7",
     ),
     Room(20, 354, 300, 60, "contrib", ("a hive as the cache of frameworks",), "#e3f0e6"),
     Room(

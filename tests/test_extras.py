@@ -24,7 +24,7 @@ from wrpme.shell.session import lacking
 PACKAGES = {
     "tui": {"textual", "rich"},
     "web": {"aiohttp", "textual_serve"},
-    "ssh": {"asyncssh", "packaging"},
+    "ssh": {"asyncssh", "cryptography", "packaging"},
     "tls": {"cryptography"},
     "redis": {"redis"},
 }

@@ -48,7 +48,7 @@ async def serve(options: Options, command: Command | None, console: Console, pas
     with with_id:
         async with Client(options.daemons, options.timeout, options.tls, options.user or None, password) as client:
             if command is None and sys.stdin.isatty() and console.terminal:
-                if options.user:
+                if options.tls_ca:
                     await let_in(client)
                 return await _interactive(client, console)
             from wrpme.shell.stdin import InputLines
@@ -125,6 +125,8 @@ def run(arguments: Sequence[str], console: Console) -> int:
 
     if options.web:
         return asyncio.run(_ended_by_signals(_in_browsers(options, options.web, console)))
+    if command is not None and not command.spec.asks_hive:
+        options = replace(options, user="", password_file="")
     password = said_by(options)
     if options.tui:
         return asyncio.run(_ended_by_signals(_dashboard(options, console, password)))

@@ -140,3 +140,11 @@ def trusts(bundle: str, certificate: str) -> bool:
             continue
         return True
     return False
+
+
+async def secured(hosts: SecuredHosts) -> None:
+    """A hive with TLS."""
+    hosts.file_with(MANAGED)
+    await hosts.run("hive_apply")
+    hosts.actions.clear()
+    hosts.modes.clear()

@@ -40,6 +40,39 @@ def test_the_example() -> None:
     assert max(map(len, EXAMPLE.splitlines())) <= 100
 
 
+NODE_A = '[[node]]\nhost = "a"\naddress = "a:1"\n'
+
+
+def test_tls_is_that_of_all_hosts() -> None:
+    text = NODE_A + '[[node]]\nhost = "b"\naddress = "b:1"\n'
+    assert {host.tls for host in parse(text, "f").hosts} == {None}
+    assert {host.tls for host in parse(f"[tls]\nmanaged = false\ndays = 3\n{text}", "f").hosts} == {None}
+    assert {host.tls for host in parse(f"[tls]\nmanaged = true\n{text}", "f").hosts} == {Managed("require", 90)}
+    given = f'[tls]\nmanaged = true\nmode = "prefer"\ndays = 7\n{text}'
+    assert {host.tls for host in parse(given, "f").hosts} == {Managed("prefer", 7)}
+
+
+@pytest.mark.parametrize(
+    ("tls", "told"),
+    [
+        ("days = 90", "line 2: [tls] does not say managed = true, without which it means nothing"),
+        ("managed = 1", "line 2: managed of [tls] is 1, but should be true or false"),
+        ('managed = true\nmode = "allow"', 'line 3: mode of [tls] is "allow", but should be "require", or "prefer"'),
+        (
+            "managed = true\ndays = 0",
+            "line 3: days of [tls] is 0, but should be how long a certificate is valid, from 1",
+        ),
+        ("managed = true\ndays = true", "days of [tls] is true, but should be"),
+        ("manged = true", 'line 2: there is no key "manged" in [tls]; did you mean managed?'),
+        ("managed = true\ntls-ca = 'a'", "hive_apply gives them to nodes and brings the files"),
+    ],
+)
+def test_tls_that_is_wrong(tls: str, told: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        parse(f"[tls]\n{tls}\n{NODE_A}", "hive.toml")
+    assert told in raised.value.sentence
+
+
 def test_the_example_shows_every_key_and_each_parses() -> None:
     whole = re.sub(r"^# (?=[a-z_-]+ = )", "", EXAMPLE, flags=re.MULTILINE).replace("SHA256:...", PRINT)
     found = parse(whole, "hive.toml")

@@ -8,11 +8,10 @@ import pytest
 from msgspec.structs import replace
 
 from tests.bootstrap.fleet_parts import answers, figures, hive
-from tests.bootstrap.secured_hosts import MANAGED, SecuredHosts
-from tests.bootstrap.stub_hosts import BOTH, NAMES, Asked
+from tests.bootstrap.secured_hosts import MANAGED, SecuredHosts, secured
+from tests.bootstrap.stub_hosts import BOTH, NAMES
 from wrpme.bootstrap.credentials import authority
-from wrpme.bootstrap.rollout import certificates, stability
-from wrpme.errors import RemoteError, TimeoutError, UsageError, WrpmeError
+from wrpme.errors import RemoteError, UsageError
 from wrpme.files import hives
 
 pytestmark = pytest.mark.asyncio
@@ -22,14 +21,6 @@ ONE, TWO = NAMES
 @pytest.fixture
 def hosts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SecuredHosts:
     return SecuredHosts(monkeypatch, tmp_path)
-
-
-async def secured(hosts: SecuredHosts) -> None:
-    """A hive with TLS."""
-    hosts.file_with(MANAGED)
-    await hosts.run("hive_apply")
-    hosts.actions.clear()
-    hosts.modes.clear()
 
 
 def steps(*modes: str) -> list[tuple[str, str]]:
@@ -68,7 +59,7 @@ async def test_a_hive_without_gets_there_in_steps_and_back(hosts: SecuredHosts) 
     assert "2 nodes to restart" in planned
     told = await hosts.run("hive_apply")
     assert hosts.modes == steps("allow", "prefer")
-    assert "10.0.0.2: good: 10.0.0.2:5909 has TLS prefer" in told
+    assert "10.0.0.2: good: 10.0.0.2:5909: TLS prefer" in told
     assert hosts.state["secured"]
     hosts.modes.clear()
     hosts.file_with(MANAGED)
@@ -78,7 +69,7 @@ async def test_a_hive_without_gets_there_in_steps_and_back(hosts: SecuredHosts) 
     hosts.modes.clear()
     hosts.write()
     assert "goes to TLS prefer, then allow, then off" in await hosts.run("hive_plan")
-    assert "10.0.0.2:5909 has no TLS any more" in await hosts.run("hive_apply")
+    assert "10.0.0.2:5909: no TLS any more" in await hosts.run("hive_apply")
     assert hosts.modes == steps("prefer", "allow", "")
     assert not hosts.state["secured"] and hives.ca_of(["10.0.0.1:5909"]) == ""
     assert "nothing to do" in await hosts.run("hive_plan")
@@ -148,35 +139,16 @@ async def test_a_certificate_is_renewed_without_a_restart(hosts: SecuredHosts) -
     hosts.age(ONE, 61)
     old = hosts.shown_by[ONE]
     planned = await hosts.run("hive_plan")
-    assert "10.0.0.1:5909 gets a key and a certificate: the one it has expires in 29 d" in planned
+    assert "10.0.0.1:5909 gets a key and a certificate: the present one expires in 29 d" in planned
     assert "1 node to get a certificate, 1 to leave as they are" in planned
+    with pytest.raises(RemoteError, match="hive_check found problems"):
+        await hosts.run("hive_check")
+    assert "! the certificate of 10.0.0.1:5909 expires in 29 d; hive_apply renews it" in hosts.shown[0]
+    assert "its certificate expires in 90 d" in hosts.shown[0]
     told = await hosts.run("hive_apply")
-    assert "10.0.0.1: good: 10.0.0.1:5909 has a new certificate" in told
+    assert "10.0.0.1: good: 10.0.0.1:5909: new key and certificate" in told
     assert not hosts.modes and hosts.shown_by[ONE] != old and hosts.understand()
     assert "expires in 90 d" in await hosts.run("hive_plan")
-
-
-async def test_a_node_that_reads_no_certificate_is_named(hosts: SecuredHosts, monkeypatch: pytest.MonkeyPatch) -> None:
-    await secured(hosts)
-    monkeypatch.setattr(certificates, "REREAD_SECONDS_MAX", 0.2)
-    hosts.deaf.add(TWO)
-    with pytest.raises(TimeoutError, match=r"10\.0\.0\.2:5909 still shows another certificate"):
-        await hosts.run("hive_rotate")
-
-
-async def test_without_the_key_of_the_ca(hosts: SecuredHosts, tmp_path: Path) -> None:
-    await secured(hosts)
-    former = hosts.state["issuer"]
-    hosts.credentials.rename(tmp_path / "elsewhere")
-    assert f"no certificate can be renewed from here: the key of its CA ({former})" in await hosts.run("hive_plan")
-    with pytest.raises(RemoteError, match="or go over to a new CA"):
-        await hosts.run("hive_rotate")
-    hosts.file_with(MANAGED + "days = 30\n")
-    await hosts.run("hive_rotate", "--ca")
-    assert hosts.understand() and hosts.state["trusted"][0] == former
-    await hosts.run("hive_rotate", "--ca", "--yes")
-    assert hosts.understand() and former not in hosts.state["trusted"]
-    assert "expires in 30 d" in await hosts.run("hive_plan")
 
 
 async def test_a_certificate_that_is_due_and_no_ca_for_it(hosts: SecuredHosts, tmp_path: Path) -> None:
@@ -188,71 +160,20 @@ async def test_a_certificate_that_is_due_and_no_ca_for_it(hosts: SecuredHosts, t
     assert not hosts.modes
 
 
-async def test_rotated_at_once(hosts: SecuredHosts) -> None:
-    hosts.configured()
-    hosts.file_with(MANAGED)
-    with pytest.raises(RemoteError, match="hive_rotate failed on 2 of 2 hosts"):
-        await hosts.run("hive_rotate")
-    assert "10.0.0.2: bad: 10.0.0.2:5909 has no certificate of hive_apply yet; that comes first" in hosts.reporter.lines
-    await hosts.run("hive_apply")
-    hosts.modes.clear()
-    before = dict(hosts.shown_by)
-    assert "all 2 nodes have new keys and certificates, valid for 90 days" in await hosts.run("hive_rotate")
-    assert all(hosts.shown_by[name] != before[name] for name in NAMES) and hosts.understand() and not hosts.modes
-    hosts.write()
-    with pytest.raises(UsageError, match=r"no .tls. managed = true"):
-        await hosts.run("hive_rotate")
-
-
-async def test_a_new_ca_in_two_steps(hosts: SecuredHosts) -> None:
+async def test_a_node_without_a_certificate_is_not_added(hosts: SecuredHosts) -> None:
     await secured(hosts)
-    old, before = hosts.state["issuer"], dict(hosts.shown_by)
-    told = await hosts.run("hive_rotate", "--ca")
-    assert "step 1 of 2 is done" in told
-    assert hosts.shown_by == before, "clients have not heard of the new one yet"
-    assert len(authority.read_all((hosts.credentials / "ca.pem").read_text())) == 2
-    assert "hive_rotate --ca goes on with it" in await hosts.run("hive_plan")
-    hosts.reporter = Asked("no")
-    with pytest.raises(UsageError, match="nothing was changed"):
-        await hosts.run("hive_rotate", "--ca")
-    hosts.reporter = Asked("yes")
-    assert "step 2 of 2 is done" in await hosts.run("hive_rotate", "--ca")
-    assert hosts.understand() and hosts.state["issuer"] != old
-    assert {len(authority.read_all(one)) for one in hosts.trusted_by.values()} == {1}
-    assert not list(hosts.credentials.glob(f"{old}.*")), "and its key is gone"
-    assert "nothing to do" in await hosts.run("hive_plan")
-
-
-@pytest.mark.parametrize("cut", ["make_key", "certify", "reread", "shown"])
-async def test_a_change_of_the_ca_that_was_cut_off_goes_on(hosts: SecuredHosts, cut: str) -> None:
-    await secured(hosts)
-    for done in ("step 1 of 2", "step 2 of 2"):
-        hosts.refuse.add(f"{TWO} {cut}")
-        with pytest.raises(WrpmeError, match=f"no {cut} today"):
-            await hosts.run("hive_rotate", "--ca", "--yes")
-        assert hosts.understand()
-        hosts.refuse.clear()
-        assert done in await hosts.run("hive_rotate", "--ca", "--yes")
-        assert hosts.understand()
-    assert len(hosts.state["trusted"]) == 1
-
-
-async def test_no_new_ca_while_a_member_is_not_in_the_file(
-    hosts: SecuredHosts, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await secured(hosts)
-
-    async def nobody(*_: object) -> str:
-        return "no node answers"
-
-    monkeypatch.setattr(stability, "status", nobody)
-    with pytest.raises(RemoteError, match="the nodes of the hive are not known"):
-        await hosts.run("hive_rotate", "--ca")
-    assert len(hosts.state["trusted"]) == 1
+    with pytest.raises(UsageError, match=r"write 10\.0\.0\.1:5910 into the topology file of the hive"):
+        await hosts.run("node_start", ONE, "-a", "10.0.0.1:5910")
+    assert not hosts.actions
 
 
 async def test_a_hive_that_is_destroyed_leaves_the_ca(hosts: SecuredHosts) -> None:
     await secured(hosts)
+    whole = hosts.file.read_text()
+    hosts.file.write_text(whole[whole.index('[[node]]\nhost = "10.0.0.2"') :])
+    await hosts.run("hive_destroy", "--yes")
+    assert hives.ca_of(["10.0.0.2:5909"]) == "" != hives.ca_of(["10.0.0.1:5909"]), "one node alone"
+    hosts.file.write_text(whole)
     await hosts.run("hive_destroy", "--yes")
     assert hives.ca_of(["10.0.0.1:5909"]) == ""
     assert list(hosts.credentials.glob("*.key"))

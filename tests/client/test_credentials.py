@@ -15,7 +15,9 @@ from wrpme.client.requests.outcomes import HOW
 from wrpme.files.certificates import server_context
 from wrpme.protocol.access.messages import Authenticate, Identity
 from wrpme.protocol.access.users import Role
-from wrpme.protocol.messages import Failed, Follow, Get, Put, Request
+from wrpme.protocol.codec import encode
+from wrpme.protocol.identities import GetHive
+from wrpme.protocol.messages import Content, Failed, Follow, Get, GetView, Put, Request, ViewIs
 
 ASKS = errors.UnauthenticatedError("this hive has users: say who you are first")
 WRONG = errors.UnauthenticatedError("there is no such user with that password")
@@ -113,6 +115,34 @@ async def test_a_hive_gets_its_first_users_and_no_operation_fails() -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_node_that_only_asks_who_the_client_is_does_not_pass_for_one_that_fails() -> None:
+    async with StubNode(asks(content)) as node, client_of(node) as client:
+        await client.get("x")
+        pool = client._dispatcher._pool
+        connection = pool.ready(node.address)
+        assert connection is not None
+        node.sessions[0].transport.write(encode(Failed(0, ASKS.code, ASKS.sentence)))
+        await connection.ended
+        assert pool.ready(node.address) is None and not pool.failing(node.address)
+
+
+@pytest.mark.asyncio
+async def test_the_view_is_asked_for_again_where_it_was_refused() -> None:
+    async with StubNode(content) as node, client_of(node) as client:
+        view = view_of([node])
+        views = in_turn(failed(ASKS), lambda request: ViewIs(request.id, node.node, view))
+        rest = asks(content)
+        node.script_views = True
+        node.script = lambda request: (
+            Content(request.id, view.hive) if isinstance(request, GetHive)
+            else views(request) if isinstance(request, GetView) else rest(request)
+        )  # fmt: skip
+        for _ in range(5):
+            await client.get("x")
+        assert client._dispatcher.view == view and node.sessions_opened == 2
+
+
+@pytest.mark.asyncio
 async def test_who_says_nothing_is_told_how() -> None:
     async with StubNode(failed(ASKS)) as node, Client(node.address) as client:
         with pytest.raises(errors.UnauthenticatedError) as caught:
@@ -133,6 +163,7 @@ async def test_who_follows_and_watches_says_who_he_is() -> None:
             with pytest.raises(errors.DeniedError, match="ann may"):
                 async for _ in client.follow("b/"):
                     pass
+            assert jumped() < 1.0, "at once"
             assert type(node.seen[0]) is Authenticate and node.seen_of(Follow)
             async with client.watch() as watcher:
                 await anext(watcher)

@@ -244,6 +244,22 @@ def test_a_node_that_says_what_it_refuses(reason: str, told: str) -> None:
     assert failure is not None and failure.sentence.startswith(told)
 
 
+def test_files_that_change_are_read_again(tmp_path: Path) -> None:
+    first, second = Authority(tmp_path, "first"), Authority(tmp_path, "second")
+    trusted = tmp_path / "trusted.pem"
+    trusted.write_bytes(first.path.read_bytes())
+    begun = tls.context_of(TlsFiles(ca=str(trusted)))
+    assert begun is not None and tls.newest(begun) is begun
+    trusted.write_bytes(second.path.read_bytes() + b"\n")
+    later = tls.newest(begun)
+    assert later is not None and later is not begun and tls.newest(begun) is later
+    assert [one["subject"][0][0][1] for one in later.get_ca_certs()] == ["wrpme test second"]
+    trusted.write_text("not yet")
+    assert tls.newest(begun) is later, "what can't be used changes nothing"
+    own = ssl.create_default_context()
+    assert tls.newest(own) is own and tls.newest(None) is None
+
+
 def test_what_is_given_for_tls(made: Made) -> None:
     assert tls.context_of(None) is tls.context_of(False) is None
     system = tls.context_of(True)

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from tests.harness import Hive, hive_of, identity, word_of
 from tests.user_parts import quickly_hashed, user
-from wrpme.core.access.sessions import ENDED, FIRST
+from wrpme.core.access.sessions import ENDED, FIRST, FIRST_SECONDS
 from wrpme.core.io import SessionClosed
 from wrpme.limits import LEASE_SECONDS
 from wrpme.protocol.access.messages import (
@@ -135,6 +135,7 @@ def test_no_password_is_told_to_anybody(alone: Hive) -> None:
 
 def test_a_wrong_password_and_a_wrong_name_sound_alike(alone: Hive) -> None:
     session = 78
+    alone.go(FIRST_SECONDS)
     sentences = {said(alone, "a", session, name, "nonsense").sentence for name in ("ann", "nobody")}
     assert sentences == {"there is no such user with that password"}
     assert word_of(alone.asks("a", session, Get(1, b"app:x"))) == "unauthenticated"
@@ -277,3 +278,31 @@ def test_a_node_that_takes_plain_words_has_no_place_among_users() -> None:
     hive.start("b", "a")
     hive.go(2.0)
     assert "has users" in hive.exits["b"].sentence and "--tls-mode require" in hive.exits["b"].sentence
+
+
+def test_who_shows_the_certificate_of_the_node_is_an_admin_there() -> None:
+    """Whoever has its key can say anything as the node: so nobody is locked out who runs the machine."""
+    hive = with_users("a")
+    hive.nodes["a"].sessions.certified(70)
+    assert hive.asks("a", 70, WhoAmI(1)) == Identity(1, "the node's own certificate", Role.ADMIN)
+    root = next(known for known in hive.view("a").users if known.name == "root")
+    new = (quickly_hashed("a new one", b"new"),)
+    assert hive.asks("a", 70, SetPasswords(2, "root", new, root.changed)) == Done(2)
+    hive.until(lambda: ROOT in hive.ended)
+    assert 70 not in hive.ended
+    assert hive.said("a", "user_password root, asked by the node's own certificate at")
+    hive.event("a", SessionClosed(70))
+    assert hive.asks("a", 70, WhoAmI(3)) == Identity(3, "", Role.NOBODY)
+
+
+def test_whoever_is_not_known_yet_tries_again_in_the_first_minute() -> None:
+    """A program that said its name all along fails nothing while the admin adds its user."""
+    hive = with_users("a")
+    known = next(known for known in hive.view("a").users if known.name == "eve")
+    hive.asks("a", ROOT, RemoveUser(1, "eve", known.changed))
+    hive.until(lambda: len(hive.view("a").users) == 2)
+    reply = said(hive, "a", EVE, "eve")
+    assert word_of(reply) == "unstable" and 'there is no user "eve" yet' in reply.sentence
+    assert word_of(said(hive, "a", EVE, "ann", "nonsense")) == "unauthenticated", "of who is known, a wrong password"
+    hive.go(FIRST_SECONDS)
+    assert word_of(said(hive, "a", EVE, "eve")) == "unauthenticated"

@@ -83,7 +83,7 @@ def test_the_last_admin_stays_as_long_as_there_are_others(hive: Hive) -> None:
     assert "the last admin" in sentence(hive, RemoveUser(2, "root", known(hive, "root")))
     demoted = PutUser(user("root", Role.READ), known(hive, "root"))
     assert transitions.apply(hive.view("a"), [demoted]) is None
-    assert hive.said("a", "an admin added the user ann, who may write, of 1 prefixes")
+    assert hive.said("a", "the user ann was added, with the role write, to entries of 1 prefix")
     assert hive.said("a", "asked by")
 
 

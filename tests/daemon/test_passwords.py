@@ -74,6 +74,19 @@ async def test_what_was_right_lately_is_not_looked_at_again(looked: Looked) -> N
     told.passwords.close()
 
 
+async def test_of_many_connections_at_once_the_first_is_looked_at(looked: Looked) -> None:
+    """As all those of a program come back to a node that was started again."""
+    told = Told()
+    looked.may_go_on.clear()
+    for name, password in (*[("ann", "ann")] * 9, ("ann", "bob"), ("ann", "ann"), ("eve", "ann")):
+        told.passwords.look_at(Verify(7, 1, name, password, (ANN,), False))
+    looked.may_go_on.set()
+    salts = [(await asyncio.wait_for(told.outcomes.get(), 10.0)).salt for _ in range(12)]
+    assert salts == [*[ANN.salt] * 9, b"", ANN.salt, ANN.salt]
+    assert looked.count == 3, "that of ann, a wrong one, and that of eve"
+    told.passwords.close()
+
+
 async def test_no_more_wait_than_may(looked: Looked) -> None:
     told = Told()
     looked.may_go_on.clear()

@@ -343,7 +343,7 @@ async def test_a_certificate_that_expires_soon_is_told_of_and_one_that_has_expir
     """So that a node whose certificate ran out while it was down takes a new one as all others do."""
     short = tls("require", authority.issue("short", days=0.5))
     async with daemon(tls=short) as d:
-        told = f"the certificate of {HOST}:5909 expires in 12 h: put a new one in its place and send SIGHUP"
+        told = f"the certificate of {HOST}:5909 expires in 12 h: hive_apply renews it, or put a new one in its place"
         assert short.troubles == (told,) and d.log.lines == [f"warning {told}"]
     (expired,) = tls("require", authority.issue("old", days=-1)).troubles
     assert "has expired, and other nodes refuse it" in expired

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests import rights_table
 from tests.samples import REQUEST_SAMPLES, REQUESTS
 from wrpme.daemon.net.redis.commands.table import ENTRIES
 from wrpme.protocol.access import rights
@@ -44,3 +45,7 @@ def test_prefixes() -> None:
     assert rights.beyond(bound, [b"x:1", b"y:"]) is None and rights.beyond(bound, [b"x:1", b"x"]) == b"x"
     assert rights.beyond(free, [b"", b"z"]) is None
     assert rights.role_of(Update(1, b"x", b"")) is Role.WRITE
+
+
+def test_the_document_has_the_table() -> None:
+    assert not rights_table.missing(), "python -m tests.rights_table writes it"

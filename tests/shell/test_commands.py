@@ -29,7 +29,7 @@ def test_help_stays_narrow() -> None:
 
 def test_commands_about_other_machines_check_their_words_there() -> None:
     remote = [spec.name for spec in commands.COMMANDS if spec.remote]
-    files = ["check", "plan", "apply", "logs", "upgrade", "stop", "start", "destroy"]
+    files = ["check", "plan", "apply", "logs", "upgrade", "rotate", "stop", "start", "destroy"]
     assert remote == ["node_start", *(f"hive_{name}" for name in files)]
     for name in remote:
         assert parse(name) == parse_words([name]) == Command(name)

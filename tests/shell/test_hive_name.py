@@ -46,6 +46,21 @@ def test_which_hive(
 
 
 @pytest.mark.parametrize(
+    ("arguments", "ca"),
+    [
+        (["--daemon", "b:2", "--daemon", "a:1"], "/hives/a/ca.pem"),
+        (["--daemon", "b:2"], ""),
+        (["--daemon", "a:1", "--tls-ca", "none"], ""),
+        (["--daemon", "a:1", "--tls-ca", "own.pem"], "own.pem"),
+        (["--hive", "3"], ""),
+    ],
+)
+def test_a_hive_whose_ca_this_user_has(arguments: list[str], ca: str) -> None:
+    found = parse_options(arguments, {}, ca_of=lambda nodes: "/hives/a/ca.pem" if "a:1" in nodes else "")
+    assert found.tls_ca == ca
+
+
+@pytest.mark.parametrize(
     ("arguments", "tls"),
     [
         (["--hive-name", "prod"], TlsFiles("/etc/wrpme/ca.pem", *ME)),

@@ -130,8 +130,9 @@ async def test_a_terminal_does_not_show_it() -> None:
         lines = InputLines(terminal, lambda text: None)
         before = termios.tcgetattr(terminal)
         asked = asyncio.create_task(lines.secret("password: "))
-        while termios.tcgetattr(terminal)[3] & termios.ECHO:
-            await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            while termios.tcgetattr(terminal)[3] & termios.ECHO:
+                await asyncio.sleep(0)
         os.write(screen, b"secret\n")
         assert await asked == "secret"
         assert termios.tcgetattr(terminal) == before
@@ -205,6 +206,7 @@ def test_the_program_with_a_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         done = wrpmesh("whoami", given=b"")
         assert done.returncode == 2
         assert done.stderr.startswith(b"usage: nobody is there to be asked for the password of ann; ")
+        assert wrpmesh("version", given=b"").returncode == 0, "it asks nobody"
         monkeypatch.setenv("WRPME_PASSWORD_FILE", password)
         assert wrpmesh("user_list").stdout.splitlines()[1].split() == [b"ann", b"admin", b"1", b"2", b"all"]
         done = wrpmesh("--password-file", str(other), "user_list")

@@ -141,5 +141,9 @@ async def test_who_is_not_let_in_hears_it_before_the_first_command() -> None:
 
     with pytest.raises(errors.UnauthenticatedError):
         await let_in(Refusing(errors.UnauthenticatedError("no")))  # type: ignore[arg-type]
+    await let_in(Hive())  # type: ignore[arg-type]
+    await let_in(Hive(ANN))  # type: ignore[arg-type]
+    with pytest.raises(errors.UnauthenticatedError, match="you have not said who you are; begin with --user NAME"):
+        await let_in(Hive(ANN, me=""))  # type: ignore[arg-type]
     for other in (errors.ConnectionError("nobody"), errors.ProtocolError("an old one"), TimeoutError()):
         await let_in(Refusing(other))  # type: ignore[arg-type]

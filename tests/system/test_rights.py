@@ -19,7 +19,7 @@ from wrpme.daemon.net.redis.commands.table import ENTRIES
 from wrpme.errors import DeniedError, UnauthenticatedError
 from wrpme.files.certificates import TlsFiles, client_context
 from wrpme.protocol.access import rights
-from wrpme.protocol.access.messages import USER_REQUESTS
+from wrpme.protocol.access.messages import USER_REQUESTS, Identity, WhoAmI
 from wrpme.protocol.access.users import Role
 from wrpme.protocol.messages import Failed, Get
 
@@ -147,3 +147,12 @@ def test_nothing_is_told_on_a_connection_that_is_not_what_it_has_to_be(node: Nod
             kind(node.address, foreign)
         with pytest.raises(ssl.SSLCertVerificationError, match="mismatch"):
             kind(node.address, node.context, "another.example")
+
+
+def test_the_certificate_of_the_node_itself_is_an_admin_and_no_other_one_is(node: Node) -> None:
+    directory = node.authority.directory
+    own = TlsFiles(str(node.authority.path), str(directory / "node.crt"), str(directory / "node.key"))
+    for files, role in ((own, Role.ADMIN), (node.authority.issue("another"), Role.NOBODY)):
+        with HiveTalk(node.address, client_context(files)) as talk:
+            told = talk.ask(WhoAmI(1))
+            assert isinstance(told, Identity) and told.role is role

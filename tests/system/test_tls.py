@@ -1,10 +1,11 @@
-"""A hive whose nodes speak TLS alone, of real processes."""
+"""A hive whose nodes speak TLS alone, of real processes, and that gets users."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
 import ssl
+import threading
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tests.system.daemons import Daemons, free_port, until, until_stable
 from wrpme import Client
 from wrpme.daemon.limits import HANDSHAKES_MAX
 from wrpme.errors import ProtocolError
+from wrpme import BlockingClient, errors
 from wrpme.files.certificates import TlsFiles, client_context
 from wrpme.protocol.messages import Content, Done, Failed, Get, Request, Update
 
@@ -25,6 +27,7 @@ KEYS = 20
 PAUSE_SECONDS = 0.02
 
 pytestmark = pytest.mark.asyncio
+OLD, NEW = "right horse", "left horse"
 
 
 def options(files: TlsFiles, mode: str = "require", *others: str) -> list[str]:
@@ -36,6 +39,64 @@ async def answer(address: str, request: Request, secured: ssl.SSLContext) -> obj
     async with Raw(int(address.rpartition(":")[2]), secured) as client:
         client.say(request, preface=True)
         return await client.reply()
+
+
+async def users_come_and_go(addresses: list[str], files: TlsFiles) -> None:
+    """Programs that say who they are before there are users do not notice that there are: no operation fails while the
+    first one comes, passwords are changed by rotation, and the last one goes."""
+    admin, async_client = Client(addresses, tls=files), Client(addresses, tls=files, user="root", password=OLD)
+    blocking = BlockingClient(addresses, tls=files, user="root", password=OLD)
+    counts, over = [0, 0], threading.Event()
+
+    async def work() -> None:
+        while not over.is_set():
+            await async_client.update("worked", b"%d" % counts[0])
+            assert await async_client.get("worked") == b"%d" % counts[0]
+            counts[0] += 1
+
+    def block() -> None:
+        while not over.is_set():
+            blocking.update("blocked", b"%d" % counts[1])
+            assert blocking.get("blocked") == b"%d" % counts[1]
+            counts[1] += 1
+
+    async def go_on() -> None:
+        before = list(counts)
+
+        async def went_on() -> bool:
+            return all(count > former + 1 for count, former in zip(counts, before, strict=True))
+
+        await until("both go on", went_on)
+
+    with blocking:
+        async with admin, async_client:
+            working = [asyncio.create_task(work()), asyncio.create_task(asyncio.to_thread(block))]
+            try:
+                await go_on()
+                assert (await admin.whoami()).open
+                await admin.add_user("root", "admin", OLD)
+                await go_on()
+                assert (await async_client.whoami()).name == (await admin.whoami()).name == "root"
+                await admin.add_user("bound", "read", NEW, ["work"])
+                await admin.set_password("root", NEW, keep=True)
+                await go_on()
+                async with Client(addresses, tls=files, user="bound", password=NEW) as bound:
+                    assert await bound.get("worked")
+                    with pytest.raises(errors.DeniedError, match="bound may"):
+                        await bound.get("blocked")
+                    with pytest.raises(errors.DeniedError, match="needs the role admin"):
+                        await bound.users()
+                for client in (Client(addresses, tls=files), Client(addresses, tls=files, user="bound", password=OLD)):
+                    async with client:
+                        with pytest.raises(errors.UnauthenticatedError):
+                            await client.get("worked")
+                await admin.remove_user("bound")
+                await admin.remove_user("root")
+                await go_on()
+                assert (await async_client.whoami()).open
+            finally:
+                over.set()
+                await asyncio.gather(*working)
 
 
 async def test_a_hive_that_speaks_tls_alone(tmp_path: Path) -> None:
@@ -89,6 +150,7 @@ async def test_a_hive_that_speaks_tls_alone(tmp_path: Path) -> None:
             await until("the entry through the other node", lambda: holds(addresses[1], "1"))
             await until("and through the one with the crowd", lambda: holds(addresses[0], "1"))
         assert "down" not in log(inside, 0) + log(inside, 1)
+        await users_come_and_go(addresses[:2], TlsFiles(ca=str(authority.path)))
         await until("a node of another CA that is told why", refused)
         (tmp_path / "node.key").write_text("no key")
         inside.processes[1].send_signal(signal.SIGHUP)

@@ -2,7 +2,8 @@
 
     commands, arguments    a command from its words to what the operator reads at the end; reporter shows its steps
     topology/              the file: which nodes run on which machines. Pure
-    rollout/               what is done: check, plan, apply, upgrade, teardown, logs, and whether the hive is stable
+    rollout/               what is done: check, plan, apply, upgrade, rotate, teardown, logs, whether the hive is stable
+    credentials/           the CA of a hive, which stays with the operator
     bundle/                what is sent to a host: wrpme and its libraries for the Python there
     hosts/                 the hosts of one command: a session with each, its agent, questions to its nodes
     ssh/                   logins: the configuration of ssh, host keys, keys of the user, what can fail

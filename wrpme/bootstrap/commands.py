@@ -19,6 +19,7 @@ from wrpme.bootstrap.rollout.apply import Applying, lock_text
 from wrpme.bootstrap.rollout.plan import plan_text
 from wrpme.bootstrap.topology.file import EXAMPLE, Topology, parse, parse_target
 from wrpme.errors import RemoteError, UsageError, WrpmeError
+from wrpme.files import hives
 from wrpme.protocol.address import listed
 from wrpme.protocol.health import Condition
 
@@ -63,6 +64,7 @@ async def _on_file(name: str, request: Request, topology: Topology, fleet: Fleet
             sound = [host for host in topology.hosts if host in findings and not findings[host].problems]
             told = [host for host in topology.hosts if not (request.quiet and host in sound)]
             show(check.check_text(told, findings, fleet.broken), matters=bool(told))
+            show(await check.open_note(fleet, findings))
             if bad and not fleet.broken:
                 raise RemoteError(f"hive_check found problems on {', '.join(bad)}; they are marked with ! above")
         case "hive_plan":
@@ -106,6 +108,11 @@ async def _node_start(words: Sequence[str], reporter: Reporter, show: Show, memb
                 f"node_start adds a node to a hive, and none answers ({error.sentence}); name a node of it with "
                 "--peer, or found one with hive_apply"
             ) from None
+    if hives.ca_of(peers):
+        raise UsageError(
+            f"node_start brings no certificate, which a node of this hive needs: write {host.nodes[0].told} into the "
+            "topology file of the hive, and give hive_apply"
+        )
     others = [peer for peer in peers if peer != host.nodes[0].told]
     async with Fleet([host], reporter) as fleet:
         applying = Applying(fleet, [host], others, may_found=False)

@@ -338,7 +338,7 @@ async def dial(
         return stands
     try:
         host, port = addresses.parse(address)
-        connection = await _connected(host, port, lambda: Connection(address, owner), context)
+        connection = await _connected(host, port, lambda: Connection(address, owner), tls.newest(context))
         async with asyncio.timeout(CONNECT_SECONDS_MAX):
             await asyncio.shield(connection.ready)
         if credentials and (refusal := await _refusal(connection, credentials)) is not None:

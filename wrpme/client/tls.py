@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import ssl
+from contextlib import suppress
 from typing import TypeAlias
+from weakref import WeakKeyDictionary
+
+from msgspec import Struct
 
 from wrpme import errors
 from wrpme.client.requests.outcomes import Untrusted
-from wrpme.files.certificates import TlsFiles, client_context
+from wrpme.files.certificates import TlsFiles, client_context, stamp
 from wrpme.protocol import address as addresses
 
 Tls: TypeAlias = TlsFiles | ssl.SSLContext | bool | None
@@ -26,6 +30,18 @@ _ALERT = b"\x15\x03"
 """By which an answer begins of who expected TLS."""
 
 
+class _Read(Struct):
+    """What was made of files later than the first context; they looked like ``stamp`` when they were read last."""
+
+    files: TlsFiles
+    stamp: tuple[object, ...]
+    context: ssl.SSLContext | None = None
+
+
+_read: WeakKeyDictionary[ssl.SSLContext, _Read] = WeakKeyDictionary()
+"""By the first context that was made of these files."""
+
+
 def context_of(tls: Tls) -> ssl.SSLContext | None:
     """Returns what connections are opened with; None where they are plain.
 
@@ -38,9 +54,25 @@ def context_of(tls: Tls) -> ssl.SSLContext | None:
         if tls.protocol is ssl.PROTOCOL_TLS_SERVER:
             raise errors.UsageError("the context given for TLS is one of servers; make one with PROTOCOL_TLS_CLIENT")
         return tls
-    if tls is True or isinstance(tls, TlsFiles):
-        return client_context(TlsFiles() if tls is True else tls)
+    if tls is True:
+        return client_context(TlsFiles())
+    if isinstance(tls, TlsFiles):
+        seen, made = stamp(tls), client_context(tls)
+        _read[made] = _Read(tls, seen)
+        return made
     raise errors.UsageError(f"tls is {tls!r}, but should be TlsFiles, an ssl.SSLContext, or True")
+
+
+def newest(context: ssl.SSLContext | None) -> ssl.SSLContext | None:
+    """Returns what a connection is opened with now. Files that have changed are read again, so that a program which
+    runs for months goes on when its hive gets another CA; while they can't be used, what was read before serves."""
+    read = _read.get(context) if context is not None else None
+    if read is None:
+        return context
+    if (seen := stamp(read.files)) != read.stamp:
+        with suppress(errors.UsageError):
+            read.context, read.stamp = client_context(read.files), seen
+    return read.context or context
 
 
 def wants_tls(address: str, first: bytes) -> errors.WrpmeError | None:

@@ -90,6 +90,8 @@ class NodeContext:
     """The view has this very life of this node as up: else it votes, and does nothing else."""
     followed: Committed | None = None
     """Where anybody follows entries: what was acknowledged and is still to be told."""
+    wrong_passwords = 0
+    """Since the start."""
     asker = ""
     """While a request is looked at that another node passed on: who asked there, if that node said it."""
     this_life = False

@@ -204,13 +204,13 @@ def _users(before: View, patch: Patch) -> Iterable[str]:
     """What became of users."""
     known = {user.name: user for user in before.users}
     for user in patch.users:
-        prefixes = f", of {len(user.prefixes)} prefixes" if user.prefixes else ""
+        bound = f", to entries of {len(user.prefixes)} prefix{'es' * (len(user.prefixes) > 1)}" if user.prefixes else ""
         if user.name in known:
-            yield f"an admin changed the user {user.name}"
+            yield f"the user {user.name} was changed"
         else:
-            yield f"an admin added the user {user.name}, who may {user.role.name.lower()}{prefixes}"
+            yield f"the user {user.name} was added, with the role {user.role.name.lower()}{bound}"
     for name in patch.gone:
-        yield f"an admin removed the user {name}"
+        yield f"the user {name} was removed"
 
 
 def _new_state(member: Member, change: Down | None, down: dict[NodeId, float], now: float) -> _Told:

@@ -23,6 +23,7 @@ from msgspec.structs import replace
 
 from wrpme import options
 from wrpme.files import option_values
+from wrpme.files.certificates import stamp
 from wrpme.core.io import Exit, Memory, Process, ProcessStats, Settings, SettingsChanged
 from wrpme.core.layout import VIEW_KEY
 from wrpme.core.node import Node
@@ -38,7 +39,7 @@ from wrpme.daemon.net.listen import room
 from wrpme.daemon.net.redis.client import Options
 from wrpme.daemon.resources import Machine
 from wrpme.daemon.runner import NodeLike, Runner
-from wrpme.daemon.security.tls import REQUIRE, Tls, stamp
+from wrpme.daemon.security.tls import REQUIRE, Tls
 from wrpme.daemon.storage import identity, leveldb, quarantine, rejoin
 from wrpme.daemon.storage.identity import Identity
 from wrpme.daemon.storage.leveldb import LevelStore
@@ -48,10 +49,17 @@ from wrpme.daemon.storage.writer import DirectDisk, Disk, ThreadDisk
 from wrpme.daemon.systemd import Manager, Outlook
 from wrpme.errors import DamagedError, DiskFullError, ShortageError, StorageError, UsageError
 from wrpme.limits import CLOSE_SECONDS_MAX, FLAP_SECONDS_MAX
+from wrpme.protocol.address import is_loopback
 
 R = TypeVar("R")
 Lack = Union[DiskFullError, ShortageError]
 """What a node waits for, while an unavailable one answers in its place."""
+
+
+OPEN = (
+    "this hive has no users: whoever reaches {} reads, writes and stops it; "
+    "wrpmesh user_add adds the first one (docs/security.md, Users and roles)"
+)
 
 
 class Next(Enum):
@@ -97,6 +105,7 @@ class Supervisor:
         self._tls = config.secured()
         if self._tls is not None:
             resources.no_core_dumps()
+        self._told_open = False
         self._stamp: tuple[object, ...] = ()
         """Of the files of the certificate, as they were when they were read last."""
         self._clock = _clock()
@@ -354,6 +363,10 @@ class Supervisor:
             if rejoin_file is not None and node.view is not None:
                 rejoin_file.note(rejoin.info_in(node.view, node.settings.id))
             self._manager.adopted()
+            if node.view is not None and not self._told_open:
+                self._told_open = True
+                if not node.view.users and not is_loopback(node.settings.address):
+                    self._log.say("warning", OPEN.format(node.settings.address))
 
         disk = DirectDisk(store) if isinstance(store, MemoryStore) else ThreadDisk(store)
         outlook = systemd.outlook(node)

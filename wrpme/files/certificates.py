@@ -19,6 +19,18 @@ class TlsFiles(Struct, frozen=True):
     key: str = ""
 
 
+def stamp(files: TlsFiles) -> tuple[object, ...]:
+    """Returns what differs once one of the files is another, or was written to."""
+    found: list[object] = []
+    for path in (files.ca, files.certificate, files.key):
+        try:
+            seen = os.stat(path)
+            found.append((seen.st_dev, seen.st_ino, seen.st_mtime_ns, seen.st_size))
+        except OSError as error:
+            found.append(error.errno)
+    return tuple(found)
+
+
 def client_context(files: TlsFiles) -> ssl.SSLContext:
     """Returns what a connection is opened with: the other side has to have a certificate of such a CA (without one
     named, of those that the system trusts) that names the host which is dialled.

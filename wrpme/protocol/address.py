@@ -114,3 +114,10 @@ def is_number(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def is_loopback(address: str) -> bool:
+    """Whether nobody but this machine reaches a port at that HOST:PORT. Of a name only ``localhost`` is known to be
+    so."""
+    host = parse(address).host
+    return host == "localhost" or (is_number(host) and ip_address(host.partition("%")[0]).is_loopback)

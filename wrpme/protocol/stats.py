@@ -110,6 +110,8 @@ class NodeStats(Struct, frozen=True):
     """What that may be at most; 0: no limit."""
     slow_requests: int = 0
     """Those that took longer than the threshold."""
+    wrong_passwords: int = 0
+    """Said here since its start."""
     certificate_seconds: float | None = None
     """For how long its certificate is valid, below 0 once that has expired; None without TLS."""
     slow_last: str = ""
@@ -128,10 +130,11 @@ class NodeStatus(Struct, frozen=True):
 
 
 class HiveStatus(Struct, frozen=True):
-    """The view of one node, and what each member told."""
+    """The view of one node, and what each member told; ``open`` tells that the hive has no users."""
 
     view: View
     nodes: tuple[NodeStatus, ...]
+    open: bool = False
 
 
 def condition_of(status: HiveStatus, by_view: health.Condition | None = None) -> health.Condition:

@@ -89,6 +89,11 @@ class Spec(Struct, frozen=True):
     """The question to which the answer is yes, unless ``--yes`` was given; what it costs may come before it."""
 
     @property
+    def asks_hive(self) -> bool:
+        """Whether it asks the hive that the shell talks to, and not only machines, or nobody."""
+        return self.name == "node_start" or not (self.remote or self.name in ("help", "version", "exit"))
+
+    @property
     def options(self) -> Syntax:
         """The options that it takes."""
         return options.of_command(self.name)

@@ -62,7 +62,7 @@ async def _on_hive(
     recorder = Recorder(options.record) if options.record else None
     try:
         async with Client(daemons, options.timeout, options.tls, options.user or None, password) as client:
-            if options.user:
+            if options.tls_ca:
                 await let_in(client)
             app = Dashboard(Timeline(), client=client, watch=client.watch, local=local, recorder=recorder)
             return await run(app)

@@ -183,7 +183,8 @@ class Applying:
         """Notes for clients on this machine which nodes the hive has, and whether all of them take TLS now."""
         if self._credentials is not None and not self._fleet.broken:
             secured = secured and bool(self._modes) and OFF not in self._modes.values()
-            self._credentials.tell(certificates.told_addresses(self._hosts), secured)
+            members = self.hive.members if self.hive else ()
+            self._credentials.tell([*certificates.told_addresses(self._hosts), *members], secured)
 
     async def _begin(self, session: HostSession, plan: HostPlan) -> None:
         if plan.problems:
@@ -334,9 +335,9 @@ def _outcome(plan: HostPlan) -> str:
     told = [one.node for one in plan.nodes if one.action is Action.NOTHING and one.configure]
     said += [f"{_names(told)} told its peers"] * bool(told)
     renewed = [one.node for one in plan.nodes if one.action is Action.NOTHING and one.certificate]
-    said += [f"{_names(renewed)} has a new certificate"] * bool(renewed)
+    said += [f"{_names(renewed)}: new key and certificate"] * bool(renewed)
     trusting = [one.node for one in plan.nodes if one.action is Action.NOTHING and one.trusts and not one.certificate]
-    return "; ".join([*said, *[f"{_names(trusting)} told which CAs it trusts"] * bool(trusting)]) or "installed"
+    return "; ".join([*said, *[f"{_names(trusting)} told whom to trust"] * bool(trusting)]) or "installed"
 
 
 def _restarted(plan: HostPlan) -> str:
@@ -345,7 +346,7 @@ def _restarted(plan: HostPlan) -> str:
         said.append(f"{_names(changed)} restarted with other options")
     for mode in dict.fromkeys(one.steps[-1] for one in plan.nodes if one.steps):
         named = _names([one.node for one in plan.nodes if one.steps[-1:] == (mode,)])
-        said.append(f"{named} has TLS {mode}" if mode != OFF else f"{named} has no TLS any more")
+        said.append(f"{named}: TLS {mode}" if mode != OFF else f"{named}: no TLS any more")
     return "; ".join(said)
 
 

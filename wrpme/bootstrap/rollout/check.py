@@ -10,9 +10,10 @@ from wrpme.bootstrap.hosts.fleet import Fleet, HostSession
 from wrpme.bootstrap.limits import CLOCK_AHEAD_SECONDS_MAX, REACH_SECONDS
 from wrpme.bootstrap.rollout.apply import bundle_for, why_not_sent
 from wrpme.bootstrap.rollout.plan import ENDS_AT_LOGOUT, SERVICES, few_files, twins
-from wrpme.bootstrap.rollout.tls_plan import span_left
+from wrpme.bootstrap.rollout.tls_plan import nears_its_end, span_left
 from wrpme.bootstrap.topology.file import Host, Node
 from wrpme.errors import WrpmeError
+from wrpme.protocol.health import OPEN, is_exposed
 from wrpme.limits import DISK_FREE_BYTES_MIN, MIB
 
 _REACHED = {"open": "answers", "refused": "reachable, nothing listens yet"}
@@ -21,6 +22,9 @@ _UNREACHED = {
     "unreachable": "no route",
     "unresolved": "the name can't be resolved there",
 }
+
+
+OPEN_NOTE = f"note: {OPEN}; wrpmesh user_add --role admin NAME adds the first, once all nodes have --tls-mode require"
 
 
 class Finding:
@@ -51,6 +55,22 @@ async def check(fleet: Fleet) -> dict[Host, Finding]:
     for host, sentence in twins(inventories).items():
         findings[host].problems.insert(0, sentence)
     return findings
+
+
+async def open_note(fleet: Fleet, findings: dict[Host, Finding]) -> str:
+    """Returns what to do where the hive has no users, and others may reach it, as the first node that answers sees it;
+    empty where that is not so."""
+    for session in fleet.sessions:
+        for node in session.host.nodes if session.host in findings else ():
+            if session.inventory.nodes[node.name].pid is None:
+                continue
+            try:
+                view = (await probe.probe_node(session.agent, node.address, node.name)).view
+            except WrpmeError:
+                continue
+            if view is not None:
+                return OPEN_NOTE if not view.users_since and is_exposed(view) else ""
+    return ""
 
 
 def check_text(hosts: Sequence[Host], findings: dict[Host, Finding], broken: dict[Host, WrpmeError]) -> str:
@@ -115,6 +135,8 @@ def _nodes(session: HostSession, finding: Finding) -> None:
         found = session.inventory.nodes[node.name]
         if found.pid is not None:
             left = span_left(found.certificate, time.time()) if found.record and found.record.tls else ""
+            if left and (aged := nears_its_end(found.certificate, time.time())):
+                finding.problems.append(f"the certificate of {node.address} {aged}; hive_apply renews it")
             state = f"runs, process {found.pid}" + (f", its certificate {left}" if left else "")
         elif found.port == "taken":
             state = f"its port is taken by {found.holder or 'another program'}"

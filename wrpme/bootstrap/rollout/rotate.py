@@ -57,7 +57,7 @@ async def rotate(fleet: Fleet, lock: str, ca: bool, yes: bool) -> str:
     assert mine is not None, "nodes have certificates, so there is a CA"
     await _renew(fleet, mine, mine.issuer)
     for session in fleet.sound:
-        session.finish(f"{_names(session)} has a new key and certificate")
+        session.finish(f"{_names(session)}: new key and certificate")
     return "" if fleet.broken else f"all {_count(fleet)} have new keys and certificates, valid for {_days(fleet)} days"
 
 
@@ -142,7 +142,7 @@ class _Change:
             return await self._change_over()
         mine.prepare()
         for session in self._fleet.sound:
-            session.finish(f"{_names(session)} trusts the new CA, too")
+            session.finish(f"{_names(session)}: the new CA is trusted, too")
         return (
             f"step 1 of 2 is done: all {_count(self._fleet)} trust the new CA {mine.newest.id}, too. Now let all "
             f"clients trust what is in {mine.shown}/ca.pem, and give the same command again"
@@ -186,7 +186,7 @@ class _Change:
         async def work(session: HostSession) -> None:
             for node in session.host.nodes:
                 await certificates.activate(session, node, mine.trusted, "", reads=True)
-            session.finish(f"{_names(session)} has a certificate of the new CA, and trusts no other")
+            session.finish(f"{_names(session)}: certificate of the new CA, and no other CA is trusted")
 
         await self._fleet.each(work)
         if self._fleet.broken:

@@ -100,10 +100,12 @@ async def destroy(fleet: Fleet, lock: str, yes: bool) -> None:
             session.finish(f"nothing of the file was there{rest}", "same")
 
     await fleet.each(work)
-    hosts = [session.host for session in fleet.sessions]
-    mine = store.find(certificates.told_addresses(hosts), ())
+    gone = certificates.told_addresses([session.host for session in fleet.sessions])
+    mine = store.find(gone, ())
     if mine is not None and not fleet.broken:
-        mine.tell(mine.state.nodes, secured=False)
+        left = [node for node in mine.state.nodes if node not in gone]
+        # The last nodes of a hive stay named: if it comes back, so does its CA.
+        mine.tell(left or mine.state.nodes, secured=mine.state.secured and bool(left))
 
 
 async def _loss(fleet: Fleet) -> str:

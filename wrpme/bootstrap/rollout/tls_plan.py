@@ -95,20 +95,25 @@ def due(found: NodeFound, names: Sequence[str], wanted: Wanted) -> str:
     there = read(found.certificate)
     if there is None:
         return "it has none"
-    left = there.ends - wanted.now
-    if left <= 0:
-        return "the one it has is expired"
-    if wanted.mode == OFF:
+    if wanted.mode == OFF and there.ends > wanted.now:
         return ""
-    if left < CERTIFICATE_RENEWED_SHARE * (there.ends - there.begins):
-        return f"the one it has expires in {_span(left)}"
+    if aged := nears_its_end(found.certificate, wanted.now):
+        return f"the present one {aged}"
     if wanted.lost:
         return ""
     if there.authority != wanted.authority:
-        return "the one it has is from another CA"
+        return "the present one is from another CA"
     if lacking := [name for name in names if name not in there.names]:
-        return f"the one it has does not name {addresses.listed(lacking)}"
+        return f"the present one does not name {addresses.listed(lacking)}"
     return ""
+
+
+def nears_its_end(certificate: str, now: float) -> str:
+    """Returns when a certificate expires, in words, if that is so near that it is to be renewed; else an empty text."""
+    there = read(certificate)
+    if there is None or there.ends - now >= CERTIFICATE_RENEWED_SHARE * (there.ends - there.begins):
+        return ""
+    return span_left(certificate, now)
 
 
 def span_left(certificate: str, now: float) -> str:

@@ -79,7 +79,7 @@ class UserAdmin:
         user = User(name, _role(role), tuple(prefix_bytes(prefix) for prefix in prefixes), await _hashed(name, *given))
         if wrong := wrong_user(user):
             raise errors.UsageError(wrong)
-        is_first = not await self._users()
+        is_first = (await self.who_am_i()).open
         await self._dispatcher.ask(AddUser(self._dispatcher.next_id(), user), Done)
         if is_first:
             self._dispatcher.credentials.become(name, *given)

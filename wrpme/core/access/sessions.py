@@ -8,7 +8,7 @@ on it. Other nodes are not asked: their certificate says who they are.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import ceil
+from math import ceil, inf
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -29,11 +29,18 @@ from wrpme.protocol.messages import RingScan, Traced
 from wrpme.protocol.quoting import named
 from wrpme.protocol.view import View
 
+FIRST_SECONDS = 60.0
+"""For so long after the first user was added, whoever is not known yet is told to try again: programs that had a name
+and a password all along fail no request while an admin adds their users."""
 TELL_SECONDS = 1.0
 """Of wrong passwords there is a line in the audit so often at most."""
 ASKED = "this hive has users: say who you are first"
 ENDED = "you are no user of this hive any more, or your password is none"
 FIRST = "this hive has users from now on: say who you are"
+
+
+BY_CERTIFICATE = User("the node's own certificate", Role.ADMIN)
+"""No user can have that name."""
 
 
 class Proven(Struct):
@@ -56,6 +63,9 @@ class Access(Protocol):
     def refusal(self, session: int, request: Any) -> WrpmeError | None:
         """Why the connection may not ask for that; None if it may."""
 
+    def certified(self, session: int) -> None:
+        """The connection has shown the certificate of this very node."""
+
 
 class NobodyAsked:
     """That of what has no users to ask for."""
@@ -71,6 +81,10 @@ class NobodyAsked:
         return None
 
 
+    def certified(self, session: int) -> None:
+        """See :class:`Access`."""
+
+
 class Sessions:
     """``asks`` tells whether the hive has users."""
 
@@ -82,8 +96,13 @@ class Sessions:
         self._users: dict[str, User] = {}
         self._since = 0
         self._proven: dict[int, Proven] = {}
+        self._certified: dict[int, User] = {}
         self._verifying: set[int] = set()
         """Connections whose password is being looked at."""
+        self._was_open = False
+        """Whether this node has seen a view of the hive without users."""
+        self._first_at = -inf
+        """When it got the first ones, if this node was there."""
         self._untold = 0
         self._told_at = context.now - TELL_SECONDS
 
@@ -132,13 +151,23 @@ class Sessions:
         user = self.user(session)
         return user is not None and user.role >= role and not user.prefixes and not self._is_cut(session)
 
+    def certified(self, session: int) -> None:
+        """The connection has shown the certificate of this very node: who has its key may say anything as the node, and
+        so may be an admin; where nobody knows a password any more this is the way back."""
+        self._certified[session] = BY_CERTIFICATE
+        self.context.users[session] = BY_CERTIFICATE.name
+
     def user(self, session: int) -> User | None:
         """Whom the connection has proven to be."""
         proven = self._proven.get(session)
+        if proven is None:
+            return self._certified.get(session)
         return self._users.get(proven.name) if proven is not None else None
 
     def _is_cut(self, session: int) -> bool:
-        proven = self._proven[session]
+        proven = self._proven.get(session)
+        if proven is None:
+            return False
         if proven.cut and not self._quorum.missing():
             proven.cut = False
         return proven.cut
@@ -198,8 +227,14 @@ class Sessions:
     def _failed(self, session: int, number: int, name: str, address: str, was_looked_at: bool = True) -> None:
         """One sentence for a wrong name and for a wrong password: nobody learns which users there are."""
         context = self.context
+        if name not in self._users and context.now - self._first_at < FIRST_SECONDS:
+            who = named(name.encode()[:64])
+            soon = f"there is no user {who} yet; this hive has had users for a moment only: try again"
+            context.outbox.fail(session, number, UnstableError(soon))
+            return
         if was_looked_at:
             self.failures.failed(address, context.now)
+            context.wrong_passwords += 1
         self._untold += 1
         if context.now - self._told_at >= TELL_SECONDS:
             more = f" ({self._untold} since the last such line)" if self._untold > 1 else ""
@@ -219,12 +254,14 @@ class Sessions:
     def closed(self, session: int) -> None:
         """A connection has ended."""
         self._proven.pop(session, None)
+        self._certified.pop(session, None)
         self._verifying.discard(session)
         self.context.users.pop(session, None)
 
     def adopt(self, view: View) -> None:
         """Ends connections that stood on what the view has no more; where it has the first users, all that said
         nothing."""
+        self._was_open = self._was_open or not view.users
         if view.users_since == self._since:
             return
         self._since = view.users_since
@@ -232,14 +269,16 @@ class Sessions:
         self._users = {user.name: user for user in view.users}
         if not self.asks:
             self._proven.clear()
-            self.context.users.clear()
+            self.context.users = {session: found.name for session, found in self._certified.items()}
             return
         ended = [session for session, proven in self._proven.items() if not self._stands(proven)]
         for session in ended:
             self.closed(session)
         self._end(ended, ENDED)
         if not asked_before:
-            self._end([session for session in self.context.process.clients if session not in self._proven], FIRST)
+            self._first_at = self.context.now if self._was_open else -inf
+            known = self._proven.keys() | self._certified.keys()
+            self._end([session for session in self.context.process.clients if session not in known], FIRST)
 
     def _stands(self, proven: Proven) -> bool:
         user = self._users.get(proven.name)

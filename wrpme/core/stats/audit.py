@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from wrpme.errors import BY_CODE, WrpmeError
-from wrpme.protocol.access.messages import AddUser, RemoveUser, SetPasswords
+from wrpme.protocol.access.messages import AddUser, GetUsers, RemoveUser, SetPasswords
 from wrpme.protocol.administration import (
     ForgetNode, LeaveNode, Recover, SetReplication, StopNode, kind_in_words,
 )  # fmt: skip
@@ -25,7 +25,7 @@ AUDITED = (
 _WORDS: dict[type[Any], str] = {
     StopNode: "stop_node", LeaveNode: "leave", ForgetNode: "forget", Recover: "recover",
     SetReplication: "set_replication", RemoveAll: "remove_all", AddUser: "user_add", SetPasswords: "user_password",
-    RemoveUser: "user_remove",
+    RemoveUser: "user_remove", GetUsers: "user_list",
 }  # fmt: skip
 
 

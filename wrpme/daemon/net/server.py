@@ -181,6 +181,8 @@ class Session(Wire):
             self._lacks_tls = secured is None and not self.server.tls.takes_plain
             if secured is not None:
                 self._speaker = Speaker(secured, self.host.objection, self._ignored)
+                if self.server.tls.is_own(secured):
+                    self.host.access.certified(self.number)
         self.host.opened(self)
         self.server.came(self)
 

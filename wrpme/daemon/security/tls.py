@@ -3,7 +3,7 @@ handshakes that fail."""
 
 from __future__ import annotations
 
-import os
+import hmac
 import ssl
 import time
 from importlib import import_module
@@ -43,6 +43,8 @@ class _Loaded(Struct, frozen=True):
     client: ssl.SSLContext
     valid_from: float
     valid_until: float
+    certificate: bytes
+    """In DER."""
 
 
 class Tls:
@@ -88,6 +90,11 @@ class Tls:
         """For how long the certificate is valid; below 0 once it has expired."""
         return self._loaded.valid_until - time.time()
 
+    def is_own(self, secured: ssl.SSLObject) -> bool:
+        """Returns whether the other side has shown the certificate of this very node."""
+        shown = secured.getpeercert(True)
+        return shown is not None and hmac.compare_digest(shown, self._loaded.certificate)
+
     @property
     def troubles(self) -> tuple[str, ...]:
         """What an operator should look at: a certificate with less than a third of its life left."""
@@ -95,19 +102,7 @@ class Tls:
         if left >= WARNED_SHARE * (loaded.valid_until - loaded.valid_from):
             return ()
         when = f"expires in {_span(left)}" if left > 0 else "has expired, and other nodes refuse it"
-        return (f"{CERTIFICATE_OF}{self._address} {when}: put a new one in its place and send SIGHUP",)
-
-
-def stamp(files: TlsFiles) -> tuple[object, ...]:
-    """Returns what differs once one of the files is another, or was written to."""
-    found: list[object] = []
-    for path in (files.ca, files.certificate, files.key):
-        try:
-            seen = os.stat(path)
-            found.append((seen.st_dev, seen.st_ino, seen.st_mtime_ns, seen.st_size))
-        except OSError as error:
-            found.append(error.errno)
-    return tuple(found)
+        return (f"{CERTIFICATE_OF}{self._address} {when}: hive_apply renews it, or put a new one in its place",)
 
 
 def begins_tls(first: bytes) -> bool:
@@ -151,7 +146,7 @@ def _load(files: TlsFiles, host: str) -> _Loaded:
     for context in (server, client):
         context.verify_flags |= _NO_CHECK_TIME
     try:
-        shown = _shake_hands(server, client, host)
+        shown, certificate = _shake_hands(server, client, host)
     except ssl.SSLCertVerificationError as error:
         about = f"the certificate {files.certificate} can't be used by a node at {host}, with the CAs of {files.ca}"
         raise UsageError(f"{about}: {_refusal(error)}") from None
@@ -159,11 +154,11 @@ def _load(files: TlsFiles, host: str) -> _Loaded:
         raise UsageError(f"the certificate {files.certificate} can't be used ({str(error.reason).lower()})") from None
     for context in (server, client):
         context.verify_flags &= ~_NO_CHECK_TIME
-    times = (ssl.cert_time_to_seconds(str(shown[name])) for name in ("notBefore", "notAfter"))
-    return _Loaded(server, client, *map(float, times))
+    first, last = (float(ssl.cert_time_to_seconds(str(shown[name]))) for name in ("notBefore", "notAfter"))
+    return _Loaded(server, client, first, last, certificate)
 
 
-def _shake_hands(server: ssl.SSLContext, client: ssl.SSLContext, host: str) -> dict[str, object]:
+def _shake_hands(server: ssl.SSLContext, client: ssl.SSLContext, host: str) -> tuple[dict[str, object], bytes]:
     """Lets the node speak with itself in memory: nothing else in :mod:`ssl` tells what is in a certificate, and what
     other nodes would say to this one is known before any of them is asked."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -179,9 +174,9 @@ def _shake_hands(server: ssl.SSLContext, client: ssl.SSLContext, host: str) -> d
             except ssl.SSLWantReadError:
                 continue
             waiting.remove(side)
-    shown = dialling.getpeercert()
-    assert shown and not waiting, "both sides of a handshake in memory have all that they wait for"
-    return dict(shown)
+    shown, certificate = dialling.getpeercert(), dialling.getpeercert(True)
+    assert shown and certificate and not waiting, "both sides of a handshake in memory have all that they wait for"
+    return dict(shown), certificate
 
 
 def _refusal(error: ssl.SSLCertVerificationError) -> str:

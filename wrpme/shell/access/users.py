@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec.json import encode
 
 from wrpme.errors import UnauthenticatedError, UsageError, WrpmeError
+from wrpme.protocol.health import OPEN
 from wrpme.protocol.quoting import bytes_of, shown
 from wrpme.shell.access.passwords import SETS_PASSWORD
 from wrpme.shell.format import json_text, left_aligned
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from wrpme.client.client import Client
     from wrpme.shell.commands import Command
 
-OPEN = "the hive has no users: whoever reaches a port of it reads, writes and stops it"
 LET_IN_SECONDS = 3.0
 COMMANDS = ("user_add", "user_password", "user_remove", "user_list", "whoami")
 
@@ -103,7 +103,7 @@ def _who_json(who: WhoIs) -> dict[str, object]:
 
 
 async def let_in(client: Client) -> None:
-    """Returns once it is known that the hive takes the user, or that nobody can be asked just now.
+    """Returns once it is known that the hive takes who the client is, or that nobody can be asked just now.
 
     Raises:
         UnauthenticatedError: it does not.
@@ -112,11 +112,13 @@ async def let_in(client: Client) -> None:
 
     try:
         async with asyncio.timeout(LET_IN_SECONDS):
-            await client.whoami()
+            who = await client.whoami()
     except UnauthenticatedError:
         raise
     except (WrpmeError, TimeoutError):
         return  # whatever it is, whoever asks next is told
+    if not who.name and not who.open:
+        raise UnauthenticatedError("this hive has users, and you have not said who you are; begin with --user NAME")
 
 
 async def removal_question(client: Client, command: Command) -> str:

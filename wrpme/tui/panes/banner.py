@@ -38,6 +38,8 @@ def summary(scene: Scene, note: str, width: int) -> str:
         f"{up} of {len(scene.nodes)} nodes up" if up < len(scene.nodes) else format.counted(up, "node", "nodes"),
         f"epoch {scene.epoch}" + (f" gen {scene.generation}" if scene.generation > 1 else ""),
     ]
+    if scene.open:
+        parts.append("no users")
     if scene.entries is not None:
         parts.append(some + format.counted(scene.entries, "entry", "entries"))
     if scene.operations_per_second is not None:

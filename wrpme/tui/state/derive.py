@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from wrpme.limits import SLOTS
 from wrpme.protocol.address import listed
+from wrpme.protocol.health import is_exposed
 from wrpme.protocol.stats import CERTIFICATE_OF, NodeStats, HiveStatus, NodeStatus, condition_of
 from wrpme.protocol.view import Member, NodeId, State, View
 from wrpme.shell.format import at_risk_texts, clock_texts
@@ -84,6 +85,7 @@ def scene(observed: Observed, layout: RingLayout | None, now: float, mode: Mode 
         generation=view.generation,
         replication=view.replication,
         tags=view.tags,
+        open=not view.users_since and is_exposed(view),
         warning=sentences.certificates(_certificates(fresh)),
         heard=len(fresh),
         silent_since=since,

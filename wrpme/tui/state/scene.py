@@ -188,3 +188,5 @@ class Scene(Struct, frozen=True):
     moves: tuple[CopyShown, ...] = ()
     tags: bool = False
     warning: str = ""
+    open: bool = False
+    """Whether the hive never had users, and others may reach it."""
