@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -119,20 +119,40 @@ def create(nodes: Iterable[str], now: float, former: Iterable[Authority] = ()) -
     Raises:
         StorageError: it can't be written.
     """
-    told, made = tuple(dict.fromkeys(nodes)), authority.make(now)
-    path = _make_directory(re.sub(r"[^A-Za-z0-9.-]", "-", told[0]).strip("-"))
-    every = {one.id: one for one in (*former, made)}
-    credentials = Credentials(path, HiveFile(told, next(iter(every)), tuple(every)), every)
-    for one in every.values():
-        credentials._write(one)
-    credentials._save(credentials.state)
-    return credentials
+    return _directory_with(nodes, [*former, authority.make(now)])
 
 
-def place(nodes: Iterable[str]) -> str:
+def adopt(nodes: Iterable[str], one: Authority) -> Credentials:
+    """Makes a directory for a hive whose CA, without its key, was found on its hosts: so that clients here trust it.
+
+    Raises:
+        StorageError: it can't be written.
+    """
+    return _directory_with(nodes, [one])
+
+
+def _directory_with(nodes: Iterable[str], every: Sequence[Authority]) -> Credentials:
+    told = tuple(dict.fromkeys(nodes))
+    path = _make_directory(_name(told))
+    state = HiveFile(told, every[0].id, tuple(one.id for one in every))
+    made = Credentials(path, state, {one.id: one for one in every})
+    for one in every:
+        made._write(one)
+    made._save(state)
+    for other, former in hives.known().items():
+        # What was known of these nodes before is of a CA that they have no more.
+        if other != path and former.secured and set(told).intersection(former.nodes):
+            _write(f"{other}/{hives.STATE}", msgspec.json.encode(replace(former, secured=False)).decode() + "\n")
+    return made
+
+
+def _name(nodes: Sequence[str]) -> str:
+    return re.sub(r"[^A-Za-z0-9.-]", "-", nodes[0]).strip("-")
+
+
+def place(nodes: Sequence[str]) -> str:
     """Returns where the directory of that hive would be, as the operator knows it."""
-    name = re.sub(r"[^A-Za-z0-9.-]", "-", next(iter(nodes))).strip("-")
-    return Credentials(f"{hives.directory()}/{name}", HiveFile((), "", ()), {}).shown
+    return Credentials(f"{hives.directory()}/{_name(nodes)}", HiveFile((), "", ()), {}).shown
 
 
 def _make_directory(name: str) -> str:

@@ -128,6 +128,9 @@ class Applying:
         if due and self._credentials is None:
             self._credentials = store.create(certificates.told_addresses(self._hosts), time.time())
 
+        elif self._credentials is None and self._may_found and (one := certificates.agreed(self._fleet.sound)):
+            self._credentials = store.adopt(certificates.told_addresses(self._hosts), one)
+
         async def begin(session: HostSession) -> None:
             await self._begin(session, plans[session.host])
 
