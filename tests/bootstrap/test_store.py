@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 
@@ -63,6 +64,10 @@ def test_a_ca_whose_key_is_elsewhere() -> None:
     Path(made.directory, f"{made.issuer.id}.key").unlink()
     found = store.find(NODES, ())
     assert found is not None and not found.issuer.key and found.issuer.certificate
+    shutil.copytree(made.directory, f"{made.directory}.copied")
+    Path(f"{made.directory}.copied", f"{made.issuer.id}.key").write_text(made.issuer.key)
+    found = store.find(NODES, ())
+    assert found is not None and found.issuer == made.issuer, "wherever it was copied to"
 
 
 def test_what_was_known_before_serves_no_more() -> None:

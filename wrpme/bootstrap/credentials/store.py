@@ -100,16 +100,18 @@ class Credentials:
 
 def find(nodes: Iterable[str], ids: Iterable[str]) -> Credentials | None:
     """Returns what this machine has of the hive whose certificates come from CAs with these ``ids``, or, where there
-    are none yet, of the hive that has one of these nodes.
+    are none yet, of the hive that has one of these nodes. One that has the key comes first.
 
     Raises:
         StorageError: it is there, and can't be read.
     """
-    known, wanted, told = hives.known(), set(ids), set(nodes)
-    for path, state in known.items():
-        if wanted.intersection(state.trusted) or (not wanted and told.intersection(state.nodes)):
-            return Credentials(path, state, {one: _read(path, one) for one in state.trusted})
-    return None
+    wanted, told = set(ids), set(nodes)
+    found = [
+        Credentials(path, state, {one: _read(path, one) for one in state.trusted})
+        for path, state in hives.known().items()
+        if wanted.intersection(state.trusted) or (not wanted and told.intersection(state.nodes))
+    ]
+    return next((one for one in found if one.issuer.key), found[0] if found else None)
 
 
 def create(nodes: Iterable[str], now: float, former: Iterable[Authority] = ()) -> Credentials:
