@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -14,6 +15,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from wrpme.files.certificates import TlsFiles
 
 DAY = timedelta(days=1)
+OF_NODES = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
+OF_CLIENTS = (ExtendedKeyUsageOID.CLIENT_AUTH,)
 
 
 class Authority:
@@ -40,13 +43,16 @@ class Authority:
         self.path = directory / f"{name}.pem"
         self.path.write_bytes(made.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, name: str, *hosts: str, days: float = 30.0) -> TlsFiles:
+    def issue(
+        self, name: str, *hosts: str, days: float = 30.0, good_for: Sequence[x509.ObjectIdentifier] = OF_NODES
+    ) -> TlsFiles:
         """A certificate for these hosts (127.0.0.1 and localhost, if none is named) that was valid from yesterday on
-        and is for so many days; below 0 it has expired. Its files are called after ``name``."""
+        and is for so many days; below 0 it has expired. It is ``good_for`` that alone, or does not say so. Its files
+        are called after ``name``."""
         key = ec.generate_private_key(ec.SECP256R1())
         now = datetime.now(UTC)
         names = [_general(host) for host in hosts or ("127.0.0.1", "localhost")]
-        made = (
+        building = (
             x509.CertificateBuilder()
             .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
             .issuer_name(self._name)
@@ -57,12 +63,10 @@ class Authority:
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
-            .add_extension(
-                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]),
-                critical=False,
-            )
-            .sign(self._key, hashes.SHA256())
         )
+        if good_for:
+            building = building.add_extension(x509.ExtendedKeyUsage(good_for), critical=False)
+        made = building.sign(self._key, hashes.SHA256())
         certificate, secret = self.directory / f"{name}.crt", self.directory / f"{name}.key"
         certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
         form = serialization.PrivateFormat.PKCS8

@@ -17,8 +17,10 @@ from typing import Self, TypeVar, Union
 
 import msgspec
 
+from wrpme.core.access.sessions import NobodyAsked
 from wrpme.core.fast_path import NoFastPath
 from wrpme.core.io import Process, Effect, Input, Exit, Received, ReplyTo, SessionClosed, TurnEnded
+from wrpme.core.membership.speakers import Names, Objection
 from wrpme.core.stats.measured import Measured
 from wrpme.daemon.log import Log
 from wrpme.daemon.net.gate import Gate
@@ -58,6 +60,7 @@ class ScriptedNode:
     def __init__(self) -> None:
         self.wake_at = inf
         self.fast_path = NoFastPath()
+        self.sessions = NobodyAsked()
         self.process = Process()
         self.events: list[ClusterEvent] = []
         self.view: View | None = None
@@ -67,6 +70,7 @@ class ScriptedNode:
         self.requests: list[tuple[int, Request]] = []
         self.on_input: Callable[[Input], list[Effect]] = lambda event: []
         self.on_request: Callable[[int, Request], list[Effect]] = echo
+        self.objects: Callable[[Envelope, Names], Objection | None] = lambda envelope, names: None
         self._heard = asyncio.Event()
 
     def start(self, now: float) -> list[Effect]:
@@ -82,6 +86,9 @@ class ScriptedNode:
         self.requests.append((session, request))
         self._heard.set()
         return self.on_request(session, request)
+
+    def objection(self, envelope: Envelope, names: Names) -> Objection | None:
+        return self.objects(envelope, names)
 
     def stats(self, now: float) -> str:
         self.told_stats += 1

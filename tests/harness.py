@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 
+from tests.user_parts import verified
 from wrpme.core.io import (
-    ComputeView, Effect, Input, Exit, LinkDown, LinkUp, Persist, Persisted, Received, ReplyTo, Requested, LogLine, Send,
-    Settings, StopAsked, Emit, TurnEnded, Woken,
+    ComputeView, Effect, EndSessions, Input, Exit, LinkDown, LinkUp, Persist, Persisted, Received, ReplyTo, Requested,
+    LogLine, Send, Settings, StopAsked, Emit, TurnEnded, Verify, Woken,
 )  # fmt: skip
 from wrpme.core.membership.compute import compute
 from wrpme.core.node import Node
@@ -56,6 +58,10 @@ class Hive:
         """Takes a message for which it says so off the network; :meth:`arrive` delivers it."""
         self.watch: Callable[[str, Effect], None] = lambda name, effect: None
         """Hears of each effect before it is carried out."""
+        self.secured = False
+        """Whether nodes that start take nothing but TLS."""
+        self.ended: dict[int, str] = {}
+        """Sessions that a node ended, and why."""
         self.slow_disks: set[str] = set()
         """Batches of these do not arrive, until :meth:`disk_goes_on`."""
         self.disk_seconds: dict[str, float] = {}
@@ -92,7 +98,7 @@ class Hive:
         self._in[name] = directory
         settings = Settings(
             node_id, life, advertise or name, peers, replication or int(bool(hive)), grace_seconds, hive,
-            config='{"a": 1}',
+            config='{"a": 1}', secured=self.secured,
         )  # fmt: skip
         node = self.nodes[name] = Node(settings, store, self.now)
         self._carry_out(name, node.start(self.now) + node.handle(TurnEnded(), self.now))
@@ -158,6 +164,13 @@ class Hive:
         session = next(self._numbers)
         self.event(name, Requested(session, request))
         return session
+
+    def asks(self, name: str, session: int, request: Request) -> Reply:
+        """Asks on a connection that is there already, and waits."""
+        self.replies.pop(session, None)
+        self.event(name, Requested(session, request))
+        self.until(lambda: session in self.replies, 5.0)
+        return self.replies[session]
 
     def ask(self, name: str, request: Request, seconds: float = 5.0) -> Reply:
         """Asks and waits for the answer."""
@@ -303,6 +316,10 @@ class Hive:
                 self._answer(name, effect)
             elif isinstance(effect, ComputeView):
                 self._compute(name, node, effect)
+            elif isinstance(effect, Verify):
+                self._at(self.now + DISK_SECONDS, partial(self.event, name, verified(effect)))
+            elif isinstance(effect, EndSessions):
+                self.ended.update(dict.fromkeys(effect.sessions, effect.sentence))
             elif isinstance(effect, LogLine):
                 self.lines.append((name, effect.level, effect.line))
             elif isinstance(effect, Emit):
@@ -390,9 +407,10 @@ def word_of(reply: Reply) -> str:
     return BY_CODE[reply.code].word if isinstance(reply, Failed) else ""
 
 
-def hive_of(*names: str, replication: int = 1) -> Hive:
+def hive_of(*names: str, replication: int = 1, secured: bool = False) -> Hive:
     """A stable hive of these nodes, the first of which founded it; old enough to suspect somebody."""
     hive = Hive()
+    hive.secured = secured
     hive.start(names[0], hive=HIVE, replication=replication)
     hive.go(0.1)
     for name in names[1:]:

@@ -17,6 +17,7 @@ import msgspec
 
 from wrpme import errors
 from wrpme.protocol import administration, events, identities, messages, view
+from wrpme.protocol.access import users
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "protocol.md"
 NAMED: dict[Any, str] = {
@@ -30,6 +31,7 @@ PARTS: tuple[type[msgspec.Struct], ...] = (
     administration.Saved, administration.SlowRequest, view.View, view.Member, view.Arc, view.Mark, view.Choice,
     messages.Holding,
     messages.EntryChange, identities.Publication, view.Patch, view.Proposal, view.Ballot, events.ClusterEvent,
+    users.User, users.Password,
 )  # fmt: skip
 STREAMS: tuple[type[msgspec.Struct], ...] = (messages.Stream, messages.StreamAck, messages.Answer)
 

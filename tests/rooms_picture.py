@@ -36,7 +36,7 @@ ROOMS = (
     Room(20, 130, 145, 110, "tui", ("panes/  node/", "ring/  state/ (pure)", "terminal/  web/"), "#eef2f7"),
     Room(
         175, 130, 145, 110, "shell",
-        ("commands, prompt", "execute, format", "local_hive", "backups/  imports/"), "#eef2f7",
+        ("commands, prompt", "execute, format", "local_hive  access/", "backups/  imports/"), "#eef2f7",
     ),
     Room(
         20, 260, 300, 74, "bootstrap",
@@ -47,7 +47,7 @@ ROOMS = (
         20, 434, 300, 122, "client",
         (
             "client, cluster, admin, scan, backup", "dispatcher, pool, connection", "requests/  batches/",
-            "watch/  follow/",
+            "watch/  follow/  access/",
         ),
         "#e3f0e6",
     ),
@@ -62,11 +62,12 @@ ROOMS = (
     ),
     Room(680, 132, 280, 74, "storage/", ("writer, leveldb, recordlog", "identity, rejoin, quarantine"), "#fbe4bd"),
     Room(680, 216, 180, 56, "data/", ("wrpme-data: main, checks",), "#fbe4bd"),
-    Room(870, 216, 90, 56, "security/", ("tls",), "#fbe4bd"),
+    Room(870, 216, 90, 56, "security/", ("tls, passwords",), "#fbe4bd"),
     Room(360, 312, 620, 244, "core", ("one node, no I/O: inputs and the time in, effects out",), "#e6eaf8"),
     Room(
         380, 374, 186, 110, "",
-        ("node, router, admin", "context, outbox, io, layout", "group_commit, fast_path", "snapshots (for backups)"),
+        ("node, router, admin, access/", "context, outbox, io, layout", "group_commit, fast_path",
+            "snapshots (for backups)"),
         "#d3daf3",
     ),
     Room(
@@ -84,7 +85,8 @@ ROOMS = (
     Room(20, 654, 960, 40, "options", (), "#eeeeee"),
     Room(
         20, 712, 960, 60, "protocol",
-        ("messages, codec, view, view_index, ring, health, stats, events, address",), "#eeeeee",
+        ("messages, codec, access/ (users, rights), view, view_index, ring, health, stats, events, address",),
+        "#eeeeee",
     ),
     Room(20, 790, 960, 40, "errors  limits  version", (), "#f7f7f7"),
 )  # fmt: skip

@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from wrpme.protocol.access.messages import (
+    AddUser, Authenticate, GetUsers, Identity, RemoveUser, SetPasswords, Users, WhoAmI,
+)  # fmt: skip
+from wrpme.protocol.access.users import Password, Role, User
 from wrpme.protocol.events import ClusterEvent
 from wrpme.protocol.identities import GetHive, Here, Publication, Published, Refused, Where
 from wrpme.protocol.administration import ForgetNode, LeaveNode, Recover, SetReplication, StopNode
@@ -22,8 +27,8 @@ from wrpme.protocol.messages import (
 from wrpme.protocol.administration import CloseSnapshot, OpenSnapshot, Saved, Snapshot, SnapshotPage, SnapshotPart
 from wrpme.protocol.administration import GetSlow, Kept, SlowLog, SlowRequest
 from wrpme.protocol.view import (
-    Activated, Arc, Back, Ballot, Change, Choice, Down, Elect, Expel, Forget, Join, Leave, Mark, Member, Patch,
-    Proposal, Replicate, State, Synced, View,
+    Activated, Arc, Back, Ballot, Change, Choice, Down, DropUser, Elect, Expel, Forget, Join, Leave, Mark, Member,
+    Patch, Proposal, PutUser, Replicate, State, Synced, View,
 )  # fmt: skip
 
 
@@ -41,7 +46,7 @@ TAGGED: list[type[Struct]] = [*REQUESTS, *REPLIES, Envelope, *BODIES, Stream, St
 """Everything with a tag of its own on the connection; changes of the view have a row of tags for themselves."""
 UNTAGGED: list[type[Struct]] = [
     View, Member, Arc, Mark, Choice, Holding, Saved, SlowRequest, EntryChange, Publication, Patch, Proposal, Ballot,
-    ClusterEvent,
+    ClusterEvent, User, Password,
 ]  # fmt: skip
 
 ID, OTHER = bytes(range(16)), bytes(range(16, 32))
@@ -49,6 +54,7 @@ BIG = (1 << 64) - 1
 CONTENT = bytes(range(256))
 ALIAS = "naïve-\u20ac-\U0001f41d".encode() + b" \0\xff"
 BALLOT = Ballot(3, ID, 7)
+USER = User("ann", Role.WRITE, (b"app:",), (Password(b"s" * 16, b"h" * 32),), 7)
 PROPOSAL = Proposal(
     (
         Join(ID, 1, "127.0.0.1:5909"),
@@ -61,9 +67,18 @@ PROPOSAL = Proposal(
         Expel(OTHER, 8),
         Forget(OTHER, BIG, (Choice(BIG, 4, ID),)),
         Replicate(3, 2),
+        PutUser(USER, 0),
+        DropUser("bob", 7),
     ),
     Patch(
-        (Member(ID, 7, "127.0.0.1:5909", 1, State.UP),), (OTHER,), (Arc(BIG, 4, (ID,), wanted=(ID,)),), (0,), (ID,), 3
+        (Member(ID, 7, "127.0.0.1:5909", 1, State.UP),),
+        (OTHER,),
+        (Arc(BIG, 4, (ID,), wanted=(ID,)),),
+        (0,),
+        (ID,),
+        3,
+        (USER,),
+        ("bob",),
     ),
     b"d" * 32,
     OTHER,
@@ -133,6 +148,12 @@ REQUEST_SAMPLES: list[Any] = [
     Watch(22, hive=True),
     GetLog(23),
     GetHive(30),
+    Authenticate(28, "ann", "correct horse"),
+    WhoAmI(29),
+    GetUsers(31),
+    AddUser(32, USER),
+    SetPasswords(33, "ann", USER.passwords, 7),
+    RemoveUser(34, "ann", 7),
 ]
 REPLY_SAMPLES: list[Any] = [
     Done(1),
@@ -159,6 +180,8 @@ REPLY_SAMPLES: list[Any] = [
         9,
         (SlowRequest(9, 1.7e12, "Put", ALIAS, 1, "127.0.0.1:1", "deploy-7", 0, 413.5, 3.0, 200.5, 210.0, "n2"),),
     ),
+    Identity(13, "ann", Role.WRITE, (b"app:",)),
+    Users(14, (USER,), 9),
     Following(10, 3),
     Changes(0, 3, (EntryChange(0, b"with", bytes(16), CONTENT), EntryChange(2, b"without", bytes(16)))),
     FollowEnded(0, 3, behind=True),
@@ -180,6 +203,7 @@ BODY_SAMPLES: list[Any] = [
     Rejected(10, BALLOT, Ballot(4, OTHER, 1)),
     NextView(10, PROPOSAL),
     WholeView(VIEW),
+    WholeView(replace(VIEW, users=(USER,), users_since=7)),
     AskView(),
     Heartbeat(1234.5),
     HeartbeatAck(1234.5, 7, 1_700_000_000_000),

@@ -40,6 +40,8 @@ STABLE = {
     28: "apart",
     29: "backup",
     30: "full",
+    31: "unauthenticated",
+    32: "denied",
 }
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, WrpmeError)]
 

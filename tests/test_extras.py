@@ -14,7 +14,9 @@ from types import ModuleType
 import pytest
 from packaging.requirements import Requirement
 
-from wrpme import cli, errors
+from wrpme import TlsFiles, cli, errors
+from wrpme.daemon.security.tls import Tls
+from wrpme.protocol.address import Address
 from wrpme.shell.commands import COMMANDS
 from wrpme.shell.console import Console
 from wrpme.shell.session import lacking
@@ -23,6 +25,7 @@ PACKAGES = {
     "tui": {"textual", "rich"},
     "web": {"aiohttp", "textual_serve"},
     "ssh": {"asyncssh", "cryptography", "packaging"},
+    "tls": {"cryptography"},
     "redis": {"redis"},
 }
 """What each extra brings."""
@@ -132,6 +135,14 @@ def test_an_import_without_its_extra(
     without("redis")
     line = "usage: hive_import needs the package redis, which is not installed: pip install 'wrpme[redis]'\n"
     assert run(capfd, monkeypatch, "hive_import", "redis://127.0.0.1:1") == (2, "", line)
+
+
+def test_tls_of_a_node_without_its_extra(without: Without) -> None:
+    without("tls")
+    with pytest.raises(errors.UsageError) as refused:
+        Tls("require", TlsFiles(), Address("127.0.0.1", 5909))
+    said = "TLS of a node needs the package cryptography, which is not installed: pip install 'wrpme[tls]'"
+    assert refused.value.sentence == said
 
 
 def test_the_daemon_and_line_mode_need_no_extra() -> None:

@@ -21,6 +21,8 @@ ELSEWHERE = {
     "protocol/view": "test_messages.py",
     "protocol/identities": "test_messages.py",
     "protocol/administration": "test_messages.py",
+    "protocol/access/messages": "test_messages.py",
+    "daemon/net/redis/commands/access": "system/test_rights.py",
     "core/stats/slow_requests": "test_slow_writes.py",
     "core/stats/audit": "test_admin.py",
     "core/stats/traces": "test_slow_writes.py",

@@ -20,6 +20,8 @@ from wrpme import errors
 from wrpme.files import hives
 from wrpme.files.file_text import read
 from wrpme.limits import CONTENT_BYTES_MAX
+from wrpme.shell.access.passwords import said_by
+from wrpme.shell.access.users import let_in
 from wrpme.shell.arguments import Options, parse_options
 from wrpme.shell.commands import Command
 from wrpme.shell.console import Console
@@ -35,16 +37,19 @@ INTERRUPTED, READER_GONE, HUNG_UP, TERMINATED = 130, 141, 129, 143
 """The exit codes after Ctrl-C, SIGPIPE, SIGHUP and SIGTERM, as shells have them."""
 
 
-async def serve(options: Options, command: Command | None, console: Console) -> int:
-    """Runs the command, or a session where there is none. Returns the exit code."""
+async def serve(options: Options, command: Command | None, console: Console, password: str | None = None) -> int:
+    """Runs the command, or a session where there is none. ``password`` is that of the user, if there is one. Returns
+    the exit code."""
     from wrpme.client.client import Client
     from wrpme.client.requests.request_ids import request_id
 
     tell_defects(console)
     with_id = request_id(options.request_id) if options.request_id else nullcontext()
     with with_id:
-        async with Client(options.daemons, options.timeout, options.tls) as client:
+        async with Client(options.daemons, options.timeout, options.tls, options.user or None, password) as client:
             if command is None and sys.stdin.isatty() and console.terminal:
+                if options.tls_ca:
+                    await let_in(client)
                 return await _interactive(client, console)
             from wrpme.shell.stdin import InputLines
 
@@ -118,10 +123,13 @@ def run(arguments: Sequence[str], console: Console) -> int:
         command = command.with_content(_standard_input())
     import asyncio
 
-    if options.tui:
-        return asyncio.run(_ended_by_signals(_dashboard(options, console)))
     if options.web:
         return asyncio.run(_ended_by_signals(_in_browsers(options, options.web, console)))
+    if command is not None and not command.spec.asks_hive:
+        options = replace(options, user="", password_file="")
+    password = said_by(options)
+    if options.tui:
+        return asyncio.run(_ended_by_signals(_dashboard(options, console, password)))
     if options.hive:
         from wrpme.shell.local_hive import LocalHive, serve_local
 
@@ -129,10 +137,10 @@ def run(arguments: Sequence[str], console: Console) -> int:
             return serve(replace(options, daemons=tuple(hive.addresses)), command, console)
 
         return asyncio.run(_ended_by_signals(serve_local(options.hive, session, console)))
-    return asyncio.run(_ended_by_signals(serve(options, command, console)))
+    return asyncio.run(_ended_by_signals(serve(options, command, console, password)))
 
 
-def _dashboard(options: Options, console: Console) -> Coroutine[Any, Any, int]:
+def _dashboard(options: Options, console: Console, password: str | None) -> Coroutine[Any, Any, int]:
     """Returns the session of the dashboard.
 
     Raises:
@@ -144,7 +152,7 @@ def _dashboard(options: Options, console: Console) -> Coroutine[Any, Any, int]:
         from wrpme.tui.launch import serve as serve_dashboard  # here: no other mode pays for it
     except ImportError as error:
         raise errors.UsageError(f"the dashboard needs {lacking(error, 'wrpme[tui]')}") from None
-    return serve_dashboard(options, console)
+    return serve_dashboard(options, console, password)
 
 
 def _in_browsers(options: Options, address: Address, console: Console) -> Coroutine[Any, Any, int]:

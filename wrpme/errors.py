@@ -243,6 +243,22 @@ class FullError(WrpmeError):
     not_carried_out = True
 
 
+class UnauthenticatedError(WrpmeError):
+    """The hive has users, and the connection has not said who it is, or said a wrong password."""
+
+    word = "unauthenticated"
+    code = 31
+    not_carried_out = True
+
+
+class DeniedError(WrpmeError):
+    """The user may not do that, or not with that entry."""
+
+    word = "denied"
+    code = 32
+    not_carried_out = True
+
+
 class ApartError(UsageError):
     """Entries that are to be changed together have no tag in common; the sentence names two of them."""
 

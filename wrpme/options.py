@@ -43,6 +43,7 @@ from wrpme.files.toml_text import number_text, shown
 LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
 TLS_MODES = ("off", "allow", "prefer", "require")
+ROLES = ("read", "write", "admin")
 NAMED_MAX = 4
 """So many options a sentence lists; of more it names the help."""
 LIKENESS = 0.6
@@ -325,6 +326,7 @@ WRPMED = Syntax(
     ),
     is_program=True,
 )
+_OF_NODES_THAT_RUN = Others(("hive", "replay"), "is for nodes that run already")
 TLS_OF_CLIENT = tuple(
     Option(
         f"tls-{name}",
@@ -332,7 +334,7 @@ TLS_OF_CLIENT = tuple(
         FILE,
         environment=f"WRPME_TLS_{name.upper()}",
         is_setting=True,
-        excludes=Others(("hive", "replay"), "is for nodes that run already"),
+        excludes=_OF_NODES_THAT_RUN,
         meant_by=meant_by,
     )
     for name, told, meant_by in (
@@ -344,6 +346,26 @@ TLS_OF_CLIENT = tuple(
         ("cert", "the certificate that shows who this client is; together with its key", ("--cert",)),
         ("key", "the key of that certificate, without a passphrase", ("--key",)),
     )
+)
+USER_OF_CLIENT = (
+    Option(
+        "user",
+        "who you are to a hive with users; asks for the password unless there is a file of it",
+        kinds.USER,
+        environment="WRPME_USER",
+        is_setting=True,
+        excludes=_OF_NODES_THAT_RUN,
+        meant_by=("-u", "--username", "--login"),
+    ),
+    Option(
+        "password-file",
+        "the password of that user, the one line of a file that only you can read",
+        FILE,
+        environment="WRPME_PASSWORD_FILE",
+        is_setting=True,
+        excludes=_OF_NODES_THAT_RUN,
+        meant_by=("--password", "--pass", "-P"),
+    ),
 )
 WRPMESH = Syntax(
     "wrpmesh",
@@ -374,6 +396,7 @@ WRPMESH = Syntax(
             is_setting=True,
         ),
         *TLS_OF_CLIENT,
+        *USER_OF_CLIENT,
         Option(
             "request-id",
             "the logs of all nodes that a request touches name it by this id",
@@ -389,7 +412,7 @@ WRPMESH = Syntax(
         Option("tui", "open the dashboard: the shell beside a live picture of the hive"),
         Option(
             "web",
-            "serve the dashboard to browsers; each tab has one of its own",
+            "serve the dashboard to browsers; each tab has its own",
             HOST_PORT,
             bare=address.parse("127.0.0.1:8909"),
             excludes=Others(("tui", "record"), "opens a dashboard for each tab of a browser"),
@@ -414,6 +437,9 @@ WRPMESH = Syntax(
 )
 REPLACE = Option("replace", "entries that are there become as in the file")
 KEEP = Option("keep", "entries that are there stay as they are")
+PASSWORD_FILE = Option(
+    "password-file", "the one line of a file that only you can read; without it you are asked, twice", FILE
+)
 COMMANDS: dict[str, Syntax] = {
     syntax.name: syntax
     for syntax in (
@@ -447,6 +473,20 @@ COMMANDS: dict[str, Syntax] = {
         Syntax("remove_all", (YES,)),
         Syntax("forget", (YES,)),
         Syntax("set_replication", (YES,)),
+        Syntax(
+            "user_add",
+            (
+                Option(
+                    "role", "what he may do, each as those before it too", kinds.one_of("ROLE", ROLES), is_required=True
+                ),
+                Option("prefix", "he may ask only for entries that begin so", kinds.PREFIX, is_repeated=True),
+                PASSWORD_FILE,
+            ),
+        ),
+        Syntax("user_password", (Option("keep", "the passwords that he has stay valid too"), PASSWORD_FILE)),
+        Syntax("user_remove", (YES,)),
+        Syntax("user_list", (JSON_LINES,)),
+        Syntax("whoami", (JSON,)),
         Syntax("recover", (Option("force", "the missing nodes are dead for good", is_required=True), YES)),
         Syntax(
             "node_start",

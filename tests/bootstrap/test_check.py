@@ -10,8 +10,9 @@ import pytest
 from msgspec.structs import replace
 
 from tests.bootstrap.plan_parts import BARE, topology
-from tests.bootstrap.stub_hosts import StubHosts
-from wrpme.bootstrap.rollout.check import Finding, check_text
+from tests.bootstrap.fleet_parts import answers, hive
+from tests.bootstrap.stub_hosts import BOTH, StubHosts
+from wrpme.bootstrap.rollout.check import OPEN_NOTE, Finding, check_text
 from wrpme.bootstrap.rollout.plan import ENDS_AT_LOGOUT
 from wrpme.errors import RemoteError
 
@@ -103,6 +104,19 @@ async def test_what_is_well(hosts: StubHosts) -> None:
         "to 10.0.0.2:5909 reachable, nothing listens yet",
     ):
         assert row in rows
+
+
+@pytest.mark.asyncio
+async def test_a_hive_that_anybody_may_change_is_noted(hosts: StubHosts) -> None:
+    hosts.configured()
+    await hosts.run("hive_check")
+    assert hosts.shown[1:] == [OPEN_NOTE] and "wrpmesh user_add --role admin NAME adds the first" in OPEN_NOTE
+    hosts.shown.clear()
+    await hosts.run("hive_check", "-q")
+    assert hosts.shown == [], "it is nothing that is wrong"
+    hosts.answer = lambda me: answers(replace(hive(), users_since=3), BOTH, me)
+    await hosts.run("hive_check")
+    assert len(hosts.shown) == 1
 
 
 @pytest.mark.asyncio

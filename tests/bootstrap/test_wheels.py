@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tests.bootstrap.bundle_parts import here
 from wrpme.bootstrap.bundle import pip, wheels
@@ -81,6 +82,14 @@ def test_versions_are_those_that_are_installed_here_else_what_wrpme_accepts() ->
     there = newer if other == "plyvel-next" else smaller
     (need,) = [need for need in wheels.needs(there) if need.name == other]
     assert need.requirement.startswith((f"{other}>=", f"{other}==")), need
+
+
+def test_where_nodes_speak_tls_there_is_what_they_read_certificates_with() -> None:
+    """What :mod:`wrpme.daemon.security.certificate` loads at the first connection of another node."""
+    found = wheels.known(replace(here(), makes_keys=True))
+    assert found is not None
+    files = [path for part in found for path in wheels.contents(part)]
+    assert "cryptography/x509/__init__.py" in files and any(path.startswith("_cffi_backend") for path in files)
 
 
 @pytest.mark.asyncio

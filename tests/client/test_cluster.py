@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -15,6 +16,8 @@ from tests.stub_node import StubNode, alias_owned_by, view_of
 from wrpme import Client, errors
 from wrpme.limits import PAGE_ALIASES_MAX
 from wrpme.protocol import ring
+from wrpme.protocol.access.messages import Identity, WhoAmI
+from wrpme.protocol.access.users import Role
 from wrpme.protocol.administration import StopNode
 from wrpme.protocol.messages import (
     Aliases, Count, Done, Failed, GetConfig, GetLog, GetStatus, GetView, Number, PrefixScan, RemoveAll, Reply,
@@ -339,6 +342,7 @@ async def test_topology_names_nodes_by_address() -> None:
         assert plain["arcs"][1]["holders"] == (two.address,) and plain["voters"] == (one.address,)
         assert plain["members"][0] == {
             "address": one.address, "id": A.hex(), "incarnation": 1, "joined": 1, "state": "up",
+            "secured": False,
         }  # fmt: skip
         assert plain["arcs"][-1]["end"] == "f" * 16 and plain["arcs"][0]["start"] == "0" * 16
 
@@ -355,3 +359,20 @@ async def test_the_log_is_that_of_the_very_node() -> None:
         two.die()
         with pytest.raises(errors.ConnectionError):
             await client.log_of(two.address)
+
+
+async def test_a_hive_that_never_had_users_is_open_without_a_question() -> None:
+    """Nodes of former releases would take the question for nonsense."""
+    async with StubNode(unstable, A) as node, Client(node.address, timeout=0.5) as client:
+        view = view_of([node])
+        assert (await client.hive_status()).open and not node.seen_of(WhoAmI)
+        node.view = replace(view, epoch=2, users_since=2)
+        for is_open in (True, False):
+            node.script = partial(_identity, is_open)
+            assert (await client.hive_status()).open is is_open
+        node.script = unstable
+        assert not (await client.hive_status()).open
+
+
+def _identity(is_open: bool, request: Request) -> Identity:
+    return Identity(request.id, "", Role.NOBODY, open=is_open)

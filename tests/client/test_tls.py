@@ -187,7 +187,7 @@ async def test_a_node_without_tls(made: Made) -> None:
     authority = made[0]
     async with saying(PREFACE) as address:
         sentence = await refusal(Client(address, tls=trusting(authority)))
-        assert sentence.startswith(f"{address} speaks no TLS; give that node a certificate, or leave TLS out here")
+        assert sentence.startswith(f"{address} speaks no TLS; give that node a certificate (--tls-mode")
     async with saying(None) as address:
         sentence = await refusal(Client(address, tls=trusting(authority)))
         assert sentence.startswith(f"{address} ended the connection as TLS began, as if it spoke none; give that node")

@@ -25,7 +25,19 @@ from wrpme.protocol.messages import Failed, Reply, Request
     ],
 )
 def test_what_a_url_says(line: str, addresses: list[str], timeout: float, tls: TlsFiles | None) -> None:
-    assert url.parse(line) == (addresses, timeout, tls)
+    assert url.parse(line) == (addresses, timeout, tls, None, None)
+
+
+@pytest.mark.parametrize(
+    ("line", "addresses", "user", "password"),
+    [
+        ("wrpmes://ann:secret@a:1", ["a:1"], "ann", "secret"),
+        ("wrpmes://ann%2Eb:p%40s%3As%2F%C3%A4@a:1,b:2/?timeout=10", ["a:1", "b:2"], "ann.b", "p@s:s/\u00e4"),
+        ("wrpmes://ann:p:q@[::1]:5909", ["[::1]:5909"], "ann", "p:q"),
+    ],
+)
+def test_a_url_names_a_user(line: str, addresses: list[str], user: str, password: str) -> None:
+    assert url.parse(line) == (addresses, TIMEOUT_SECONDS, TlsFiles(), user, password)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +45,12 @@ def test_what_a_url_says(line: str, addresses: list[str], timeout: float, tls: T
     [
         ("redis://a:1", "its scheme is 'redis'"),
         ("a:1", "its scheme is"),
-        ("wrpme://user:secret@a:1", "a hive has no users"),
+        ("wrpme://user:secret@a:1", "a password would travel in plain words; wrpmes:// has TLS"),
+        ("wrpmes://user@a:1", "a name and a password stand before the @"),
+        ("wrpmes://:secret@a:1", "a name and a password stand before the @"),
+        ("wrpmes://user:se?secret=@a:1", "is written %NN"),
+        ("wrpmes://user:se/secret@a:1", "is written %NN"),
+        ("wrpmes://user:[secret@a:1", "is written %NN"),
         ("wrpme://a:1/0", "nothing but options"),
         ("wrpme://a:1#x", "nothing but options"),
         ("wrpme://a:1/?timeuot=5", "there is no option 'timeuot'"),

@@ -26,8 +26,8 @@ from wrpme.protocol.messages import (
 )  # fmt: skip
 from wrpme.protocol.quoting import shown
 from wrpme.protocol.view import (
-    Activated, Arc, Back, Ballot, Change, Choice, Down, Elect, Expel, Forget, Join, Leave, NodeId, Proposal, Replicate,
-    State, Synced, View,
+    Activated, Arc, Back, Ballot, Change, Choice, Down, DropUser, Elect, Expel, Forget, Join, Leave, NodeId, Proposal,
+    PutUser, Replicate, State, Synced, View,
 )  # fmt: skip
 
 KINDS: dict[type[Body], str] = {
@@ -96,6 +96,10 @@ def change_words(change: Change) -> str:
         return f"{name_of(change.reporter)} has taken over {what}"
     if isinstance(change, Replicate):
         return f"{change.replication} copies instead of {change.known}"
+    if isinstance(change, PutUser):
+        return f"user {change.user.name} as {change.user.role.name.lower()}, known as of {change.known}"
+    if isinstance(change, DropUser):
+        return f"no user {change.name}, known as of {change.known}"
     node = name_of(change.node)
     if isinstance(change, Join):
         return f"{node} joins"

@@ -129,7 +129,7 @@ def test_the_log_says_who_asked_for_what_an_operator_does(request_of: Callable[[
     hive.go(1.0)
     name = word.partition(":")[0]
     assert hive.said("a", f"{name} is passed on to b; asked by a client")
-    assert hive.said("b", "; asked by a client of a, whose log has its address") and hive.said("b", word)
+    assert hive.said("b", "; asked by a client through a") and hive.said("b", word)
     hive = filled("a", "b", "c")
     hive.nodes["a"].context.process.clients = dict.fromkeys(range(10_000), "10.0.0.9:4242")
     hive.send("a", made(identity("a")))
@@ -160,7 +160,7 @@ def test_the_audit_has_who_asked_for_what_and_the_outcome_at_both_nodes() -> Non
     assert [line.partition("4242: ")[2].partition(":")[0] for line in here] == [
         "usage", "unstable", "done", "done", "usage", "done"
     ]  # fmt: skip
-    there = "asked by a client of a, whose log has its address"
+    there = "asked by 10.0.0.9:4242 through a"
     assert [line.rpartition(": ")[0] for line in audited(hive, "c")] == [f"leave c, {there}"]
     assert audited(hive, "b")[-1] == f"remove_all b, {there}: done"
     assert not any(node.context.audit.open for node in hive.nodes.values())

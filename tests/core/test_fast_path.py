@@ -30,7 +30,7 @@ class Watched:
             self.done.append(effect)
 
     def get(self, name: str, *aliases: bytes) -> list[bytes | None]:
-        return self.hive.nodes[name].fast_path.get(aliases, self.hive.clock(name))[0]
+        return self.hive.nodes[name].fast_path.get(7, aliases, self.hive.clock(name))[0]
 
     def update(self, name: str, *pairs: tuple[bytes, bytes]) -> int:
         begun = self.hive.nodes[name].fast_path.update(7, 100, pairs, self.hive.clock(name))
@@ -65,7 +65,7 @@ def test_what_is_there_and_what_is_not(one: Watched) -> None:
     assert one.update("a", (b"x", b"1"), (b"y", b""), (b"x", b"2")) == 3
     assert one.ends() == BurstDone(7, 100)
     assert one.get("a", b"x", b"none", b"y") == [b"2", None, b""]
-    assert one.hive.nodes["a"].fast_path.get([b"x"], one.hive.clock("a"))[1] == inf, "a hive of one needs no lease"
+    assert one.hive.nodes["a"].fast_path.get(7, [b"x"], one.hive.clock("a"))[1] == inf, "a hive of one needs no lease"
     assert one.hive.get("a", b"x") == b"2"
 
 
@@ -140,7 +140,7 @@ def test_what_is_read_at_once_is_bounded_in_bytes(one: Watched) -> None:
 
 def test_nothing_is_told_or_begun_after_the_lease(two: Watched) -> None:
     alias = owned_by(two.hive, "b")
-    until = two.hive.nodes["b"].fast_path.get([alias], now := two.hive.clock("b"))[1]
+    until = two.hive.nodes["b"].fast_path.get(7, [alias], now := two.hive.clock("b"))[1]
     assert now < until < inf
     two.hive.cut("a", "b")
     two.hive.go(LEASE_SECONDS + 1.0)

@@ -14,7 +14,7 @@ from wrpme.core.io import (
     Memory,
     Adopted, ClockJumped, Effect, FollowersBehind, Input, Exit, LinkDown, LinkUp, NotSent, Persist, Persisted,
     PersistFailed, Publish, Received, ReplyTo, Requested, LogLine, Send, SessionClosed, Settings, SettingsChanged,
-    StopAsked, TurnEnded, ViewComputed, Woken,
+    StopAsked, TurnEnded, Verified, ViewComputed, Woken,
 )  # fmt: skip
 from wrpme.core.node import Node
 from wrpme.daemon.storage.store import MemoryStore
@@ -38,6 +38,7 @@ EVENTS: list[Any] = [
     FollowersBehind(1, (1,)),
     Publish(Published((Publication(b"channel", b"content"),))),
     SettingsChanged(60.0, 0.1, 0, "{}"),
+    Verified(7, 1, "ann", b""),
 ]
 
 

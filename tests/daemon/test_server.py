@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from unittest.mock import Mock
 
 import pytest
 
@@ -483,3 +484,17 @@ async def test_many_bad_connections_do_not_fill_the_log() -> None:
         d.now = 1100.0
         d.runner.server.tick(d.now)
         assert "20 more lines" in d.log.lines[-1]
+
+
+async def test_who_goes_while_it_is_refused_is_let_go() -> None:
+    """Of uvloop a transport closes as soon as it can't write, and raises whatever is asked of it then."""
+    async with daemon() as d:
+        transport = Mock(get_write_buffer_size=lambda: 0)
+        transport.is_closing.return_value = False
+        transport.write.side_effect = lambda word: setattr(transport.is_closing, "return_value", True)
+        transport.write_eof.side_effect = RuntimeError("the handler is closed")
+        session = d.runner.server.accept()
+        session.connection_made(transport)
+        session.data_received(b"\0\0\0\0")
+        assert session.ended and transport.write.called and not transport.write_eof.called
+        session.connection_lost(None)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -12,20 +14,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.certificates import Authority
+from tests.certificates import OF_CLIENTS, Authority
 from tests.daemon_parts import PATIENCE_SECONDS, Daemon, KeptLog, Raw, daemon, envelope
 from tests.system.daemons import free_port, until
-from wrpme.core.io import LinkDown, LinkUp, Send
+from wrpme.core.io import LinkDown, LinkUp, Received, ReplyTo, Send
+from wrpme.core.membership.speakers import Names, Objection
 from wrpme.daemon import config, supervisor
 from wrpme.daemon.net import gate
 from wrpme.daemon.net.listen import listen
-from wrpme.daemon.security.tls import NO_CERTIFICATE, REFUSED, SPEAKS_NO_TLS, TLS_ONLY, Tls
+from wrpme.daemon.security.certificate import NO_CERTIFICATE, NOT_OF_A_NODE
+from wrpme.daemon.security.tls import REFUSED, SPEAKS_NO_TLS, TLS_ONLY, TLS_ONLY_OF_HTTP, TLS_ONLY_OF_REDIS, Tls
 from wrpme.daemon.supervisor import Supervisor
 from wrpme.errors import ProtocolError, UsageError
 from wrpme.files.certificates import TlsFiles, client_context
 from wrpme.protocol.address import Address
 from wrpme.protocol.codec import PREFACE
-from wrpme.protocol.messages import AskView, Content, Failed, Get
+from wrpme.protocol.messages import AskView, Content, Envelope, Failed, Get, Heartbeat
 
 HOST = "127.0.0.1"
 
@@ -107,9 +111,9 @@ async def test_where_only_tls_is_taken_each_protocol_is_told_so(
         async with Raw(d.port) as client:
             client.say(Get(1, b"one"), preface=True)
             assert await client.reply() == Failed(0, ProtocolError.code, TLS_ONLY)
-        assert await said_in_plain(d, b"PING\r\n") == f"-ERR {TLS_ONLY}\r\n".encode()
+        assert await said_in_plain(d, b"PING\r\n") == f"-ERR {TLS_ONLY_OF_REDIS}\r\n".encode()
         answer = await said_in_plain(d, b"GET /live HTTP/1.1\r\nHost: a\r\n\r\n")
-        assert answer.startswith(b"HTTP/1.1 400 ") and answer.endswith(f"\r\n\r\n{TLS_ONLY}\n".encode())
+        assert answer.startswith(b"HTTP/1.1 400 ") and answer.endswith(f"\r\n\r\n{TLS_ONLY_OF_HTTP}\n".encode())
         assert not d.node.requests
         monkeypatch.setattr(gate, "FIRST_BYTE_SECONDS_MAX", 0.01)
         assert await said_in_plain(d, b"") == b""
@@ -187,6 +191,47 @@ async def test_a_certificate_of_another_ca_gets_nobody_in(files: TlsFiles, tmp_p
         assert "its certificate is refused" in "\n".join(d.log.lines)
 
 
+async def test_who_does_not_fit_its_certificate_is_refused_and_what_is_not_heeded_is_logged(
+    authority: Authority, files: TlsFiles
+) -> None:
+    """The node itself decides; here one that knows the address of the sender, and then nobody."""
+    client = authority.issue("client", good_for=OF_CLIENTS)
+    wrong, stranger = Objection("it is somebody else", True), Objection("a view was not heard", False)
+    asked: list[bool] = []
+
+    def objects(envelope: Envelope, names: Names) -> Objection | None:
+        asked.extend((names("127.0.0.1:1"), names("localhost:1"), names("10.0.0.1:1"), names("no address")))
+        return {AskView(): wrong, AskView(True): stranger}.get(envelope.body)  # type: ignore[arg-type]
+
+    async with daemon(tls=tls("require", files)) as d:
+        d.node.objects = objects
+        for shown, body, told in ((files, AskView(), wrong.sentence), (client, Heartbeat(1.0), NOT_OF_A_NODE)):
+            async with Raw(d.port, client_context(shown)) as node:
+                node.say(Get(1, b"one"), preface=True)
+                await node.reply()
+                node.say(envelope(body))
+                assert await node.reply() == Failed(0, ProtocolError.code, told)
+        assert not d.node.bodies() and asked == [True, True, False, False]
+        async with Raw(d.port, client_context(files)) as node:
+            node.say(envelope(AskView(True)), envelope(Heartbeat(1.0)), Get(1, b"one"), preface=True)
+            assert await node.reply() == Content(1, b"one")
+        assert d.node.bodies() == [Heartbeat(1.0)]
+        lines = "\n".join(d.log.lines)
+        assert wrong.sentence in lines and NOT_OF_A_NODE in lines and "a view was not heard" in lines
+
+
+async def test_what_answers_where_a_node_dials_has_to_fit_its_certificate_too(files: TlsFiles) -> None:
+    wrong = Objection("it is somebody else", True)
+    async with daemon(tls=tls("require", files), listening=False) as one, daemon(tls=tls("require", files)) as other:
+        one.node.objects = lambda envelope, names: wrong
+        other.node.on_input = lambda given: (
+            [ReplyTo(given.session, envelope(AskView()))] if isinstance(given, Received) else []
+        )
+        assert isinstance(await dialled(one, other), LinkUp)
+        await one.node.hears(LinkDown)
+        assert one.node.heard(LinkDown) == [LinkDown(other.address, wrong.sentence)] and not one.node.bodies()
+
+
 async def dialled(one: Daemon, other: Daemon, host: str = HOST) -> LinkUp | LinkDown:
     one.runner.links.send(Send(f"{host}:{other.port}", envelope(AskView())), 0.0)
     await one.node.until(lambda: any(isinstance(heard, LinkUp | LinkDown) for heard in one.node.inputs))
@@ -231,6 +276,30 @@ async def test_a_node_that_may_not_be_dialled_is_told_why(
         async with daemon(tls=one_has, listening=False) as one, daemon(tls=other_has) as other:
             assert await dialled(one, other) == LinkDown(other.address, reason)
             assert not other.node.bodies()
+
+
+async def test_nothing_of_tls_is_left_of_a_connection_that_has_ended(files: TlsFiles, stranger: ssl.SSLContext) -> None:
+    """No cycle of references keeps it, a third of a megabyte, until Python looks for cycles."""
+
+    def kept() -> int:
+        return sum(isinstance(one, ssl.SSLObject) and one.server_side for one in gc.get_objects())
+
+    async with daemon(tls=tls("require", files)) as d:
+        gc.collect()
+        gc.disable()
+        try:
+            before = kept()
+            assert await over(stranger, d, b"PING\r\n", b"\r\n") == b"+PONG\r\n"
+            async with Raw(d.port, client_context(files)) as node:
+                node.say(envelope(AskView()), Get(1, b"one"), preface=True)
+                await node.reply()
+                assert kept() > before
+            async with Raw(d.port) as nobody:
+                nobody.writer.write(b"\x16\x03\x01")
+            await until("its end", lambda: _is("it ended its TLS handshake" in "".join(d.log.lines)), PATIENCE_SECONDS)
+            await until("they have gone", lambda: _is(kept() == before), PATIENCE_SECONDS)
+        finally:
+            gc.enable()
 
 
 # --- certificates ----------------------------------------------------------------------------------------------------
@@ -288,6 +357,47 @@ async def test_a_node_does_not_start_with_files_that_cannot_be_used(files: TlsFi
         Supervisor(given, [], KeptLog())
 
 
+async def test_the_check_of_a_configuration_says_of_the_files_what_a_start_would_say(
+    authority: Authority, files: TlsFiles, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def check(certificate: str, key: str) -> None:
+        named = ["--tls-cert", certificate, "--tls-key", key, "--tls-ca", files.ca]
+        config.parse(["--transient", "--tls-mode", "require", *named, "--check-config"])
+
+    with pytest.raises(SystemExit) as ended:
+        check(files.certificate, files.key)
+    assert ended.value.code == 0 and capsys.readouterr().err == ""
+    old = authority.issue("old", days=-1)
+    with pytest.raises(SystemExit) as ended:
+        check(old.certificate, old.key)
+    assert ended.value.code == 0 and "has expired, and other nodes refuse it" in capsys.readouterr().err
+    for certificate, key, told in (
+        (files.certificate, old.key, "can't be used together (the key is another certificate's)"),
+        (files.certificate, f"{files.key}.none", "can't be read (No such file or directory)"),
+    ):
+        with pytest.raises(UsageError) as checked:
+            check(certificate, key)
+        with pytest.raises(UsageError) as started:
+            tls("require", TlsFiles(files.ca, certificate, key))
+        assert checked.value.sentence == started.value.sentence and told in started.value.sentence
+        assert capsys.readouterr().out == ""
+
+
+async def test_the_system_writes_no_image_of_a_process_that_has_a_key(files: TlsFiles) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    if not hard:
+        pytest.skip("this process may have no core dumps anyway")
+    named = ["--tls-mode", "allow", "--tls-cert", files.certificate, "--tls-key", files.key, "--tls-ca", files.ca]
+    resource.setrlimit(resource.RLIMIT_CORE, (1 << 20 if hard == resource.RLIM_INFINITY else hard, hard))
+    try:
+        Supervisor(config.parse(["--transient"]), [], KeptLog())
+        assert resource.getrlimit(resource.RLIMIT_CORE)[0]
+        Supervisor(config.parse(["--transient", *named]), [], KeptLog())
+        assert resource.getrlimit(resource.RLIMIT_CORE) == (0, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
+
+
 async def test_files_that_have_changed_are_read_without_being_told(
     authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -314,5 +424,5 @@ async def test_files_that_have_changed_are_read_without_being_told(
     await running
 
 
-async def _is(found: int) -> bool:
-    return found > 0
+async def _is(found: object) -> bool:
+    return bool(found)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wrpme.errors import UsageError
-from wrpme.protocol.address import Address, is_number, listed, parse
+from wrpme.protocol.address import Address, is_loopback, is_number, listed, parse
 
 GOOD = [
     ("127.0.0.1:5909", "127.0.0.1", 5909, "127.0.0.1:5909"),
@@ -49,7 +49,9 @@ BAD = [
     ("a" * 64 + ":5909", "neither"),
     (".".join(["abcdefgh"] * 40) + ":5909", "neither"),
     ("a\nb:5909", "neither"),
-    ("http://host:5909", "in brackets"),
+    ("http://host:5909", "write HOST:PORT alone, without http://"),
+    ("wrpmes://host:5909", "without wrpmes://, and ask for TLS by --tls-ca FILE"),
+    ("a" * 300 + "://host", "without aaa"),
 ]
 
 
@@ -104,3 +106,14 @@ def test_what_is_a_number(host: str, number: bool) -> None:
 )
 def test_a_long_list_of_addresses_is_counted(names: str, shown: str) -> None:
     assert listed(names, " or ") == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "here"),
+    [
+        ("127.0.0.1:1", True), ("127.9.0.1:1", True), ("[::1]:1", True), ("localhost:1", True), ("LOCALHOST:1", True),
+        ("10.0.0.1:1", False), ("[fe80::1]:1", False), ("node.example:1", False), ("0.0.0.0:1", False),
+    ],
+)  # fmt: skip
+def test_what_only_this_machine_reaches(text: str, here: bool) -> None:
+    assert is_loopback(text) is here

@@ -9,6 +9,7 @@ from msgspec.structs import fields
 
 from tests.samples import BALLOT, CHANGES, FOR_SERVER, PROPOSAL, REPLY_SAMPLES, TAGGED, UNTAGGED, VIEW
 from wrpme.protocol import administration, events, messages, view
+from wrpme.protocol.access import messages as access, users
 from wrpme.protocol.messages import (
     BULK, NO_VERSION, READS, Cas, Get, IfVersion, Many, Put, Transaction, is_read,
 )  # fmt: skip
@@ -42,7 +43,13 @@ MESSAGES = {
     25: "SetReplication id replication known",
     26: "GetSlow id node count forget?",
     27: "Traced id request_id request",
+    28: "Authenticate id name password",
+    29: "WhoAmI id",
     30: "GetHive id",
+    31: "GetUsers id",
+    32: "AddUser id user",
+    33: "SetPasswords id name passwords known",
+    34: "RemoveUser id name known",
     40: "Add id alias number expiry? ttl?",
     41: "Append id alias content expiry? ttl?",
     42: "GetRange id alias first last",
@@ -59,7 +66,7 @@ MESSAGES = {
     56: "Follow id node epoch prefix contents?",
     57: "Unfollow id channel",
     58: "ConfirmFollow id channel",
-    59: "RingScan id cursor count_max?",
+    59: "RingScan id cursor count_max? prefixes?",
     60: "OpenSnapshot id node epoch end",
     61: "SnapshotPage id node snapshot after? offset?",
     62: "CloseSnapshot id node snapshot",
@@ -76,7 +83,9 @@ MESSAGES = {
     74: "Snapshot id number first entries",
     75: "SnapshotPart id entries more after? offset?",
     76: "SlowLog id threshold_milliseconds noted requests",
+    77: "Identity id name role prefixes? open?",
     78: "Results id replies",
+    79: "Users id users epoch",
     80: "Following id channel",
     81: "Changes id channel changes",
     82: "FollowEnded id channel behind?",
@@ -93,7 +102,7 @@ MESSAGES = {
     110: "AskView whole?",
     111: "Heartbeat sent",
     112: "HeartbeatAck sent incarnation wall? full?",
-    113: "Forward request room?",
+    113: "Forward request room? who?",
     114: "Forwarded reply wanted?",
     115: "GetSuffix end version after?",
     116: "Suffix end version pairs after? more?",
@@ -115,8 +124,8 @@ MESSAGES = {
 }
 """The number on the wire, the name, the fields in their order; ? is one with a default."""
 CHANGES_OF_THE_VIEW = {
-    1: "Join node incarnation address replication?",
-    2: "Back node incarnation address epoch? marks? known?",
+    1: "Join node incarnation address replication? secured?",
+    2: "Back node incarnation address epoch? marks? known? secured?",
     3: "Down node incarnation planned? hung?",
     4: "Synced end version node reporter incarnation",
     5: "Activated end version reporter incarnation",
@@ -125,11 +134,13 @@ CHANGES_OF_THE_VIEW = {
     8: "Expel node incarnation",
     9: "Forget node incarnation choices?",
     10: "Replicate replication known",
+    11: "PutUser user known",
+    12: "DropUser name known",
 }
 """Numbers of their own: they travel inside messages only."""
 PARTS = [
-    "View epoch hive generation replication members arcs voters branch? tags?",
-    "Member id incarnation address joined state",
+    "View epoch hive generation replication members arcs voters branch? tags? users? users_since?",
+    "Member id incarnation address joined state secured?",
     "Arc end version holders incoming? prev? wanted? settled?",
     "Mark end version written sequence",
     "Choice end version node",
@@ -138,10 +149,12 @@ PARTS = [
     "SlowRequest number at kind alias count source request_id error milliseconds queued? disk? others? waited_for?",
     "EntryChange what alias version content?",
     "Publication channel content sharded?",
-    "Patch members? left? arcs? ends? voters? replication?",
+    "Patch members? left? arcs? ends? voters? replication? users? gone?",
     "Proposal changes patch digest proposer?",
     "Ballot round node incarnation",
     "ClusterEvent number at kind epoch node sentence seconds? hive?",
+    "User name role prefixes? passwords? changed?",
+    "Password salt hash cost?",
 ]
 """Arrays without a number: their place says what they are."""
 
@@ -169,7 +182,7 @@ def test_parts_are_stable() -> None:
 
 def test_the_tables_know_every_class() -> None:
     known = {*TAGGED, *CHANGES, *UNTAGGED}
-    for module in (administration, messages, view, events):
+    for module in (administration, messages, view, events, access, users):
         for kind in vars(module).values():
             if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind is not msgspec.Struct:
                 assert kind in known, f"{kind.__name__} is on the wire and in no table"
@@ -204,7 +217,7 @@ def test_what_changes_nothing() -> None:
     assert [kind.__name__ for kind in READS] == [
         "Get", "GetExpiry", "GetRange", "Exists", "PrefixScan", "RingScan", "Count", "GetStatus", "GetConfig",
         "GetView", "VerifyArc", "Watch", "GetLog", "GetHoldings", "GetHive", "Follow", "Unfollow", "ConfirmFollow",
-        "IfVersion", "IfContent", "GetSlow", "OpenSnapshot", "SnapshotPage", "CloseSnapshot",
+        "IfVersion", "IfContent", "GetSlow", "WhoAmI", "GetUsers", "OpenSnapshot", "SnapshotPage", "CloseSnapshot",
     ]  # fmt: skip
     reads, writes = (Get(0, b"a"), IfVersion(0, b"b", NO_VERSION)), (Get(0, b"a"), Put(0, b"b", b""))
     for together in (Many(1, b"", reads), Transaction(1, reads), reads[0]):

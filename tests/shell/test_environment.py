@@ -74,9 +74,33 @@ def test_tls(arguments: list[str], environment: dict[str, str], tls: TlsFiles | 
     assert parse_options(arguments, environment).tls == tls
 
 
+USER = {"WRPME_USER": "ann", "WRPME_PASSWORD_FILE": "p"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "user", "file"),
+    [
+        ([], TLS, "", ""),
+        (["--user", "ann"], TLS, "ann", ""),
+        (["--user", "ann"], TLS | USER, "ann", "p"),
+        (["--user", "bob"], TLS | USER, "bob", ""),
+        (["--user", "bob"], TLS | {"WRPME_PASSWORD_FILE": "p"}, "bob", "p"),
+        (["--tls-ca", "none"], USER, "", ""),
+        (["--hive", "2"], USER, "", ""),
+    ],
+)
+def test_who_the_user_is(arguments: list[str], environment: dict[str, str], user: str, file: str) -> None:
+    found = parse_options(arguments, environment)
+    assert (found.user, found.password_file) == (user, file)
+
+
 @pytest.mark.parametrize(
     ("arguments", "environment", "sentence"),
     [
+        (["--password-file", "p"], TLS, "password-file (command line) needs user: it has the password of one"),
+        ([], USER, "user (WRPME_USER) needs tls-ca: the password of ann would travel in plain words without TLS"),
+        (["--user", "a b"], TLS, "--user: the name of a user has 1 to 64"),
+        (["--password", "x"], TLS, 'there is no option "--password"; did you mean --password-file FILE?'),
         (
             ["--tls-ca", "a", "--tls-cert", "b"],
             {},

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from wrpme import __version__, errors
+from wrpme.client.access.user_admin import WhoIs
 from wrpme.client.admin import Verified
 from wrpme.client.batches.calls import Entry
 from wrpme.client.cluster import NodeSlow, Removed
@@ -109,6 +110,8 @@ async def test_help_and_version_need_no_daemon() -> None:
 
 
 RESULTS = {
+    "user_list": (),
+    "whoami": WhoIs("ann", "read", (), open=False),
     "slow_log": (NodeSlow("a:1", SlowLog(1, 100.0, 0, ()), None),),
     "get_version": Entry(b"", 1),
     "prefix_get": [],
@@ -124,12 +127,13 @@ RESULTS = {
 async def test_every_command_is_carried_out() -> None:
     """A new line of the table that nobody carries out would answer nothing, in silence."""
     silent = {"exit"}
+    asking = {"user_add --role read a", "user_password a"}
     long = {  # a session does these
         "watch", "follow", "scan", "batch", "hive_import redis://a:1", "hive_backup FILE", "hive_restore FILE",
-        "hive_export FILE",
+        "hive_export FILE", *asking,
     }  # fmt: skip
     sample = {"ALIAS": "x", "CONTENT": "1", "COMPARAND": "2", "TIME": "0", "SECONDS": "1", "PREFIX": "k",
-        "NUMBER": "1", "FROM": "0", "TO": "1", "VERSION": "7", "R": "3"}  # fmt: skip
+        "NAME": "ann", "NUMBER": "1", "FROM": "0", "TO": "1", "VERSION": "7", "R": "3"}  # fmt: skip
     for spec in COMMANDS:
         if spec.is_condition or spec.name in ("locate", "hive_status", "node_topology"):
             continue  # below

@@ -15,6 +15,7 @@ from tests.view_parts import HIVE, back, down, grown, id_of, join, next_view
 from wrpme import errors
 from wrpme.client.admin import Difference, Verified
 from wrpme.client.cluster import Location
+from wrpme.protocol.health import OPEN
 from wrpme.protocol.quoting import size_text
 from wrpme.protocol import view_index
 from wrpme.protocol import ring
@@ -23,7 +24,7 @@ from wrpme.protocol.view import Member, State, View
 from wrpme.client.watch.view_json import topology
 from wrpme.shell import format
 from wrpme.shell.execute import Answer
-from wrpme.shell.format import hive_text, location_text, moving_texts, verified_text
+from wrpme.shell.format import hive_json, hive_text, location_text, moving_texts, verified_text
 from wrpme.shell.parsing import parse
 
 
@@ -116,6 +117,17 @@ def test_a_slow_disk_is_named_though_the_hive_is_stable() -> None:
     slow = "the disk of n1 is slow: 0.80 s for each of its last 9 slow writes"
     text = hive_text(status(grown(2), n1=stats("n1", troubles=(slow,))))
     assert text.splitlines()[-1] == f"stable: all 2 nodes are up and every arc has its copies; {slow}"
+
+
+def test_a_hive_without_users_says_so_where_others_may_reach_it() -> None:
+    now = grown(2)
+    here, elsewhere = (
+        replace(now, members=tuple(replace(member, address=f"{host}:{member.joined}") for member in now.members))
+        for host in ("127.0.0.1", "10.0.0.1")
+    )
+    for view, is_open, says in ((elsewhere, True, True), (elsewhere, False, False), (here, True, False)):
+        found = replace(status(view), open=is_open)
+        assert hive_text(found).endswith(f"; {OPEN}") is says and hive_json(found)["open"] is is_open
 
 
 def test_who_is_down_who_starts_who_is_suspected_and_who_is_silent() -> None:

@@ -79,6 +79,24 @@ def test_a_hive_without_tls_where_all_others_have_it() -> None:
     assert options("--hive-name", "old", text=text).tls is None
 
 
+def test_each_hive_has_its_user() -> None:
+    text = (
+        "tls-ca = 'a'\nuser = 'ann'\npassword-file = 'p'\n[hive.x]\ndaemon = 'a:1'\nuser = 'bob'\n"
+        "[hive.old]\ndaemon = 'b:1'\ntls-ca = 'none'\n"
+    )
+
+    def user(*arguments: str) -> tuple[str, str]:
+        found = options(*arguments, text=text)
+        return found.user, found.password_file
+
+    assert user() == user("--user", "ann") == ("ann", "p")
+    assert user("--hive-name", "x") == user("--user", "bob") == ("bob", ""), "he has another password than ann"
+    assert user("--hive-name", "x", "--password-file", "q") == ("bob", "q")
+    assert user("--hive-name", "old") == ("", ""), "there are no users without TLS"
+    with pytest.raises(UsageError, match=r"user \(command line\) needs tls-ca"):
+        user("--hive-name", "old", "--user", "ann")
+
+
 @pytest.mark.parametrize(
     ("name", "text", "sentence"),
     [

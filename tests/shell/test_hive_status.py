@@ -69,7 +69,8 @@ async def test_the_form_in_json_stays_as_the_reference_has_it() -> None:
     answer = await carry_out(Told(DEGRADED), command)  # type: ignore[arg-type]
     found = json.loads(answer.text or "")
     assert list(found) == [
-        "state", "sentence", "details", "hive", "generation", "epoch", "replication", "nodes",
+        "state", "sentence", "details", "hive", "generation", "epoch", "replication", "open",
+        "nodes",
     ]  # fmt: skip
     assert [(node["address"], node["state"]) for node in found["nodes"]] == [("n0", "up"), ("n1", "down"), ("n2", "up")]
     up, gone, _ = found["nodes"]

@@ -13,7 +13,7 @@ from tests.sim.disk import Disk
 from tests.sim.network import Link
 from wrpme.core.io import (
     Adopted, ClockJumped, ComputeView, Effect, Input, Exit, LinkDown, Persist, Persisted, ReplyTo, LogLine, Send,
-    Settings, StopAsked, TellFollowers, TurnEnded, Woken,
+    Settings, StopAsked, TellFollowers, TurnEnded, Verify, Woken,
 )  # fmt: skip
 from wrpme.core.layout import VIEW_KEY
 from wrpme.core.membership.compute import compute
@@ -123,6 +123,7 @@ class Machine:
         settings = Settings(
             lived.id, lived.incarnation, self.address, peers, replication, world.grace_seconds, new_hive,
             lives=lived.lives, bytes_max=world.limiter.limits.get(self.address, 0),
+            secured=world.guests.are_there,
         )  # fmt: skip
         world.say(self, f"starts, life {lived.starts}, id {lived.id.hex()[:8]}")
         node = Node(settings, self.disk.seen, self.local())
@@ -270,11 +271,18 @@ class Machine:
         if self.world.faults.hangs_at_clock(self):
             self._backlog.append(lambda: self._request_at(life, session, request, now))
         else:
-            self._run(self.node.request(session, request, now))
+            self._hand(session, request, now)
+
+    def _hand(self, session: int, request: Request, now: float) -> None:
+        assert self.node is not None
+        guests = self.world.guests
+        self._run(guests.introduce(self, session, now))
+        guests.handed(self, session, request)
+        self._run(self.node.request(session, request, now))
 
     def _request_at(self, life: int, session: int, request: Request, now: float) -> None:
         if self.node is not None and self.life == life:
-            self._run(self.node.request(session, request, now))
+            self._hand(session, request, now)
 
     def _run(self, effects: list[Effect]) -> None:
         for effect in effects:
@@ -359,6 +367,8 @@ class Machine:
             self._outbox += (ReplyTo(session, effect.reply, effect.valid_until) for session in effect.sessions)
         elif isinstance(effect, Persist):
             self._persist(effect)
+        elif isinstance(effect, Verify):
+            self.world.guests.look_at(self, effect)
         elif isinstance(effect, LogLine):
             if effect.level == "error":
                 raise AssertionError(f"{self} says: {effect.line}")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import FunctionType, ModuleType
 
 from tests.sim.broken import (
-    Broken, answers, basics, copies, entries, expiry, handover, leases, outages, replication, storms, votes,
+    Broken, answers, basics, copies, entries, expiry, handover, leases, outages, replication, storms, users, votes,
 )  # fmt: skip
 from tests.sim.run import Run, SimulationError
 from tests.sim.storm import Storm
@@ -167,6 +167,9 @@ SOUGHT: dict[str, Sought] = {
     "computes_at_every_member": Sought(STORM, 1, long=True),
     "reports_failures_while_late": Sought(STORM, 3, long=True),
     "unbounded_joins": Sought(STORM, 2, long=True),
+    "removed_users_stay": Sought("", 29, 29),
+    "old_passwords_count": Sought("", 14, 14),
+    "prefixes_are_ignored": Sought("", 4, 4),
 }
 
 
@@ -178,11 +181,10 @@ def _broken_in(place: ModuleType) -> dict[str, Callable[[], Broken]]:
     }
 
 
-ALL: dict[str, Callable[[], Broken]] = {
-    name: found
-    for place in (basics, votes, leases, handover, copies, answers, entries, expiry, outages, replication, storms)
-    for name, found in _broken_in(place).items()
-}
+_PLACES = (
+    basics, votes, leases, handover, copies, answers, entries, expiry, outages, replication, storms, users,
+)  # fmt: skip
+ALL: dict[str, Callable[[], Broken]] = {name: found for place in _PLACES for name, found in _broken_in(place).items()}
 
 
 HARMLESS: dict[str, str] = {

@@ -48,6 +48,7 @@ class Lane:
         self.world = world
         self.source, self.target = source, target
         self.lives = (source.life, target.life)
+        self._addresses = (source.address, target.address)
         self.at_source, self.at_target = world.open_session(self.answer_to_target), world.open_session(self.answer)
         self.broken = False
         self.loses_all = False
@@ -84,6 +85,8 @@ class Lane:
     def _hand_over(self, envelope: Envelope) -> None:
         target, life = self.target, self.lives[1]
         if target.life == life and (self.source.index, target.index) not in self.world.cuts:
+            if not self.world.hears(target, envelope, self._addresses[0]):
+                return
             target.feed(Received(self.at_target, self.world.through_codec(envelope)))
             if type(envelope.body) is Streams:
                 late = self.world.faults.echo(self.source, target, envelope.body)
@@ -138,7 +141,8 @@ class Lane:
 
         def arrive() -> None:
             if not self.broken and receiver.life == life and (sender.index, receiver.index) not in self.world.cuts:
-                receiver.feed(Received(session, reply))
+                if self.world.hears(receiver, reply, self._addresses[sender is self.target]):
+                    receiver.feed(Received(session, reply))
 
         self.world.agenda.after(self.world.habits.latency * (0.5 + self.world.random.random()), arrive)
 

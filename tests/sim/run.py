@@ -82,6 +82,8 @@ class Run:
             world.replicator.begin()
         if self.scenario.limits:
             world.limiter.begin()
+        if self.scenario.guests:
+            world.guests.begin()
         world.agenda.run_until(self.scenario.quiet_seconds)
         world.faults.begin(self.scenario.storm_seconds)
         world.agenda.run_until(world.agenda.now + self.scenario.storm_seconds)
@@ -138,6 +140,7 @@ class Run:
         world.faults.heal_all(restart)
         world.replicator.end()
         world.limiter.end()
+        world.guests.end()
         world.habits = Habits()
         world.operator.begin()
         world.agenda.run_until(world.agenda.now + 9.0)

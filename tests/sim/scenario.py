@@ -28,6 +28,8 @@ REPLICATED_PART = 0.3
 
 LIMITED_PART = 0.2
 """and in so many they bound the data of nodes."""
+GUESTS_PART = 0.2
+"""In so many the hive has users."""
 
 
 @dataclass(slots=True)
@@ -63,6 +65,8 @@ class Scenario:
     """Whether operators change the number of copies meanwhile."""
     limits: bool = False
     """Whether operators bound what nodes may hold meanwhile."""
+    guests: bool = False
+    """Whether the hive has users, who come and go."""
     late: int = 0
     """So many of the nodes, the last ones, a plot starts when it needs them."""
 
@@ -75,8 +79,10 @@ def draw(world: World, corner: str) -> Scenario:
     scenario.small = scenario.small or random.random() < 0.3
     if not corner and scenario.plot is None:  # not where a broken rule is sought: what is drawn there stays as it is
         scenario.limits = Random(f"limits {world.seed}").random() < LIMITED_PART
+        scenario.guests = Random(f"guests {world.seed}").random() < GUESTS_PART
         scenario.replicates = scenario.replicates or Random(f"replicates {world.seed}").random() < REPLICATED_PART
     world.say(None, f"{corner or chosen}: {scenario.nodes} nodes, {scenario.habits}, {scenario.mixture}")
+    world.guests.are_there = scenario.guests
     sync = random.random() < 0.93
     world.replication, world.grace_seconds = scenario.replication, scenario.grace_seconds
     count = scenario.nodes

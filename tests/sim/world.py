@@ -13,8 +13,10 @@ from tests.sim.machine import Machine
 from tests.sim.network import Habits, Proof
 from tests.sim.operator import Operator
 from tests.sim.promises import Promises
+from tests.sim.guests import Guests
 from tests.sim.limiter import Limiter
 from tests.sim.replicator import Replicator
+from wrpme.protocol.messages import Envelope
 
 LINES_KEPT = 400
 
@@ -41,6 +43,7 @@ class World:
         self.operator = Operator(self)
         self.replicator = Replicator(self)
         self.limiter = Limiter(self)
+        self.guests = Guests(self)
         self._addresses = 0
         self.lines: deque[str] = deque(maxlen=None if trace else LINES_KEPT)
         self.trace = trace
@@ -93,6 +96,16 @@ class World:
         answer = self._sessions.get(session)
         if answer is not None:
             answer(reply)
+
+    def hears(self, machine: Machine, envelope: Envelope, address: str) -> bool:
+        """Whether a node hears what comes from a connection whose certificate names the host of that address alone:
+        no node that is where it says is ever refused."""
+        if machine.node is None:
+            return False
+        found = machine.node.objection(envelope, lambda asked: asked == address)
+        if found is not None and found.closes:
+            raise AssertionError(f"{machine} refuses {envelope}: {found.sentence}")
+        return found is None
 
     def process_ended(self, machine: Machine) -> None:
         """A process is no more; its clients learn it in their own time."""

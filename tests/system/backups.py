@@ -87,7 +87,7 @@ class Backups:
         if self._last is None:
             self.wrong.append("no backup was whole in the whole run")
             return
-        async with Client([address]) as client:
+        async with Client([address], tls=self._load.tls) as client:
             found = {entry.alias: entry.content or b"" async for entry in client.scan("", contents=True)}
         self._judge(self._last, found, "the hive into which a backup was restored")
 

@@ -1,9 +1,9 @@
 """The clients of the nemesis: a process that asks for entries until it is told to stop, and tells what it saw.
 
-``python -m tests.system.clients SEED RESULT PAUSE_SECONDS ADDRESS...``. It is told ``stop`` and ``final`` by lines on
-its standard input: the first ends the load, and writes the last backup to RESULT.backup; the second makes it read
-everything once more, also of the hive at the address that follows it, into which that backup was restored, and write
-RESULT, see :class:`Saw`.
+``python -m tests.system.clients SEED RESULT PAUSE_SECONDS CA ADDRESS...``; with the file of a CA all is said by TLS. It
+is told ``stop`` and ``final`` by lines on its standard input: the first ends the load, and writes the last backup to
+RESULT.backup; the second makes it read everything once more, also of the hive at the address that follows it, into
+which that backup was restored, and write RESULT, see :class:`Saw`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from tests.sim.linear import Operation
 from tests.system.backups import Backups
 from tests.system.callers import Followers, Mortals, Scanner, Transactions
 from tests.system.redis_callers import RedisCallers
-from wrpme import Client, errors
+from wrpme import Client, TlsFiles, errors
+from wrpme.files.certificates import client_context
 
 CALLERS = 8
 DOORS = 3
@@ -70,8 +71,11 @@ class Load:
         callers: int = CALLERS,
         doors: int = DOORS,
         pause: float = THINK_SECONDS,
+        tls: TlsFiles | None = None,
     ) -> None:
         self.clock = clock
+        self.tls = tls
+        self.context = client_context(tls) if tls is not None else None
         self.pause = pause
         self.callers = callers
         self.doors = doors
@@ -97,7 +101,7 @@ class Load:
     def client(self) -> Client:
         """Each begins with another node."""
         order = self.random.sample(self.addresses, len(self.addresses))
-        client = Client(order, timeout=TIMEOUT_SECONDS)
+        client = Client(order, timeout=TIMEOUT_SECONDS, tls=self.tls)
         client._dispatcher.random = random.Random(self.random.random())  # so that the seed alone decides
         return client
 
@@ -286,18 +290,18 @@ class Load:
 
 async def main() -> None:
     """The command."""
-    seed, result, pause, addresses = int(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3]), sys.argv[4:]
-    load = Load(seed, addresses, pause=pause)
+    seed, result, pause, ca, *addresses = sys.argv[1:]
+    load = Load(int(seed), addresses, pause=float(pause), tls=TlsFiles(ca=ca) if ca else None)
     tasks = load.begin()
     loop = asyncio.get_running_loop()
     await loop.run_in_executor(None, sys.stdin.readline)
     load.stopped.set()
     await asyncio.gather(*tasks)
-    result.with_suffix(".backup").write_bytes(load.backups.last)
+    Path(result).with_suffix(".backup").write_bytes(load.backups.last)
     print("stopped", flush=True)
     _, restored = (await loop.run_in_executor(None, sys.stdin.readline)).split()
     await load.backups.judge_restored(restored)
-    result.write_bytes(msgspec.msgpack.encode(await load.final()))
+    Path(result).write_bytes(msgspec.msgpack.encode(await load.final()))
     print("done", flush=True)
 
 

@@ -22,6 +22,7 @@ from time import monotonic, sleep
 
 import msgspec
 
+from tests.certificates import Authority
 from tests.sim.linear import is_linearizable
 from tests.system.clients import THINK_SECONDS, Saw
 from tests.system import forked
@@ -38,6 +39,8 @@ RESTORED = "127.0.0.1:5909"
 DISK_MEGABYTES = 96
 YOUNG_SECONDS = 11.0
 """A hive suspects nobody in its first 10 s."""
+SECURED_PART = 0.4
+"""In so many of the runs nodes take TLS alone."""
 STABLE_SECONDS_MAX = 60.0
 LAST_WORDS = "this node has left the hive"
 STOP_SECONDS_MAX = 20.0
@@ -48,7 +51,15 @@ class Nemesis:
     two operations (s, on average)."""
 
     def __init__(
-        self, directory: Path, net: Namespaces, seed: int, replication: int, grace: float, nodes: int, pause: float
+        self,
+        directory: Path,
+        net: Namespaces,
+        seed: int,
+        replication: int,
+        grace: float,
+        nodes: int,
+        pause: float,
+        secured: bool,
     ) -> None:
         self.directory = directory
         self.net = net
@@ -57,6 +68,7 @@ class Nemesis:
         self.grace = grace
         self.random = random.Random(seed)
         self.options = ["--replication", str(replication), "--grace", str(grace)]
+        self._authority = Authority(directory) if secured else None
         self.processes: dict[int, Forked] = {}
         self.nodes = range(1, nodes + 1)
         self.ports = dict.fromkeys(self.nodes, PORT)
@@ -85,6 +97,18 @@ class Nemesis:
         """Of a node."""
         return f"{HOSTS[node - 1]}:{self.ports[node]}"
 
+    def tls(self, name: str, host: str) -> list[str]:
+        """Options of a node with a certificate of its own, made anew; none where nothing is secured."""
+        if self._authority is None:
+            return []
+        made = self._authority.issue(name, host)
+        return ["--tls-mode", "require", "--tls-cert", made.certificate, "--tls-key", made.key, "--tls-ca", made.ca]
+
+    @property
+    def ca(self) -> str:
+        """The file of the CA; empty where nothing is secured."""
+        return str(self._authority.path) if self._authority is not None else ""
+
     def start(self, node: int) -> None:
         """Starts it if it does not run."""
         if node in self.processes:
@@ -100,6 +124,7 @@ class Nemesis:
         founding = [] if node != 1 or (self.root(node) / "db").exists() else ["founds"]
         options = [] if founding else peers
         own = ["-a", self.address(node), "-r", str(self.root(node) / "db"), "-l", f"{node}.log"]
+        own += self.tls(f"node{node}", HOSTS[node - 1])
         network = self.net.file(str(node))
         with open(self.directory / f"{node}.err", "ab") as errors:
             self.processes[node] = forked.wrpmed(
@@ -281,6 +306,23 @@ class Nemesis:
 
         return heal
 
+    def fault_rotate(self) -> Callable[[], None]:
+        """Its certificate is another one: at first its key is not yet, and the node keeps what it has."""
+        node = self.one()
+        self.say(f"{node} gets another certificate")
+        key = self.directory / f"node{node}.key"
+        before = key.read_bytes()
+        self.tls(f"node{node}", HOSTS[node - 1])
+        now = key.read_bytes()
+        key.write_bytes(before)
+        self.processes[node].send_signal(signal.SIGHUP)
+
+        def heal() -> None:
+            key.write_bytes(now)
+            self.processes[node].send_signal(signal.SIGHUP)
+
+        return heal
+
     def fault_move(self) -> Callable[[], None]:
         """It comes back at another port."""
         node = self.one()
@@ -336,7 +378,8 @@ class Nemesis:
         self.until_stable()
         result = self.directory / "saw"
         addresses = [self.address(node) for node in self.nodes]
-        command = [sys.executable, "-m", "tests.system.clients", str(self.seed), str(result), str(self.pause)]
+        told = [str(self.seed), str(result), str(self.pause), self.ca]
+        command = [sys.executable, "-m", "tests.system.clients", *told]
         with open(self.directory / "clients.err", "ab") as errors:
             self._clients = subprocess.Popen(
                 [*self.net.inside("hub"), *command, *addresses], cwd=self.directory, env=environment(),
@@ -364,6 +407,8 @@ class Nemesis:
             "kill": 4, "pause": 4, "cut": 2, "split": 2, "one_way": 2, "non_transitive": 2, "stop": 2, "full": 1,
             "join": 1, "power": 2, "freeze": 2, "pause_all": 1, "move": 1,
         }  # fmt: skip
+        if self.ca:
+            kinds["rotate"] = 8
         heals: list[tuple[float, Callable[[], None]]] = []
         busy = False
         for _ in range(self.random.choice((1, 1, 2, 3))):
@@ -398,6 +443,7 @@ class Nemesis:
     def start_another(self) -> None:
         """A hive of its own, which is empty."""
         own = ["-a", RESTORED, "-r", str(self.directory / "restored"), "-l", "restored.log"]
+        own += self.tls("restored", "127.0.0.1")
         with open(self.directory / "restored.err", "ab") as errors:
             self._restored = forked.wrpmed(own, errors, self.directory, environment(), self.net.file("hub"))
 
@@ -414,7 +460,8 @@ class Nemesis:
         """A command of the shell, from the hub; to these addresses, or to all nodes."""
         addresses = addresses or [self.address(node) for node in self.nodes]
         daemons = [word for address in addresses for word in ("--daemon", address)]
-        told = ("--timeout", str(STABLE_SECONDS_MAX), *daemons, *words)
+        secured = ("--tls-ca", self.ca) if self.ca else ()
+        told = ("--timeout", str(STABLE_SECONDS_MAX), *secured, *daemons, *words)
         return forked.wrpmesh(
             *told, directory=self.directory, values=environment(), network=self.net.file("hub"),
             patience_seconds=2 * STABLE_SECONDS_MAX,
@@ -475,19 +522,26 @@ class Nemesis:
             print(f"    {line}")
 
 
+def is_secured(seed: int) -> bool:
+    """Whether all is said by TLS in the run of that seed."""
+    return random.Random(f"tls {seed}").random() < SECURED_PART
+
+
 def run(
     seconds: float, seed: int, replication: int, grace: float, nodes: int = NODES, pause: float = THINK_SECONDS
 ) -> bool:
     """A whole run; whether all was well."""
+    secured = is_secured(seed)
     directory = Path(tempfile.mkdtemp(prefix="wrpme-nemesis-"))
     well = False
     with Namespaces(HOSTS[:nodes], HUB) as net:
-        nemesis = Nemesis(directory, net, seed, replication, grace, nodes, pause)
+        nemesis = Nemesis(directory, net, seed, replication, grace, nodes, pause, secured)
         try:
             well = nemesis.run(seconds)
         finally:
             nemesis.unmount()
-    print(f"seed {seed}, replication {replication}: {'all was well' if well else f'see {directory}'}")
+    way, end = ", by TLS" if secured else "", "all was well" if well else f"see {directory}"
+    print(f"seed {seed}, replication {replication}{way}: {end}")
     if well:
         shutil.rmtree(directory)
     return well

@@ -22,12 +22,12 @@ def missing(*commands: str) -> str:
 
 class Namespaces:
     """``hosts`` are addresses in one /24; the hub has ``hub_address`` in it, if given. Namespaces are numbered from 1,
-    the hub is ``hub``."""
+    the hub is ``hub``; with a ``name`` there may be several at a time."""
 
-    def __init__(self, hosts: Sequence[str], hub_address: str = "") -> None:
+    def __init__(self, hosts: Sequence[str], hub_address: str = "", name: str = "") -> None:
         self.hosts = list(hosts)
         self._hub_address = hub_address
-        self._name = f"wrpme-{os.getpid()}"
+        self._name = f"wrpme-{name}{os.getpid()}"
         self._made: list[str] = []
 
     def __enter__(self) -> Namespaces:

@@ -89,7 +89,11 @@ class Door:
         protocol = asyncio.StreamReaderProtocol(reader)
         try:
             async with asyncio.timeout(CONNECT_SECONDS_MAX):
-                transport, _ = await loop.create_connection(lambda: protocol, address.host, address.port)
+                context = self._load.context
+                name = address.host if context is not None else None
+                transport, _ = await loop.create_connection(
+                    lambda: protocol, address.host, address.port, ssl=context, server_hostname=name
+                )
                 self._streams = reader, asyncio.StreamWriter(transport, protocol, reader, loop)
                 if random.random() < 0.5:
                     self._streams[1].write(encoded((b"HELLO", b"3")))

@@ -11,6 +11,8 @@ from collections.abc import Collection
 from functools import cache, lru_cache
 from itertools import islice
 
+from msgspec.structs import replace
+
 from wrpme.client.watch.records import StatsSeen, Gone, EventSeen, Reached, ViewSeen, WatchRecord
 from wrpme.core.membership import transitions as views
 from wrpme.limits import LEASE_SECONDS, SLOTS
@@ -19,7 +21,7 @@ from wrpme.protocol import ring
 from wrpme.protocol.arc_table import lacks_copies
 from wrpme.protocol.events import UNENDED, ClusterEvent
 from wrpme.protocol.histogram import bucket_of
-from wrpme.protocol.stats import Copy, NodeStats, Neighbour
+from wrpme.protocol.stats import CERTIFICATE_OF, Copy, NodeStats, Neighbour
 from wrpme.protocol.view import (
     Activated, Arc, Back, Change, Down, Elect, Join, Leave, Member, NodeId, State, Synced, View,
 )  # fmt: skip
@@ -220,6 +222,8 @@ class Story:
         self.sightings: list[WatchRecord] = []
         self.silent: set[int] = set()
         self.suspected: tuple[int, ...] = ()
+        self.certificates: dict[int, float] = {}
+        """For how many seconds those are valid that should be looked at."""
         self.done = 0.5
         self.numbers = {id_of(number): number for number in range(len(view.members) + 1)}
         self._uptime_began = at - uptime
@@ -279,6 +283,9 @@ class Story:
                 suspected = [one for one in self.suspected if one != number]
                 uptime = at - self._started.get(number, self._uptime_began)
                 stats = stats_of(self.view, place, uptime, suspected, self.done)
+                if number in self.certificates:
+                    troubles = (f"{CERTIFICATE_OF}{member.address} expires",)
+                    stats = replace(stats, certificate_seconds=self.certificates[number], troubles=troubles)
                 self.sightings.append(StatsSeen(at, member.address, stats))
         self.at += seconds
 
@@ -299,6 +306,9 @@ def story_of(state: str, nodes: int, start: float = START) -> Story:
     match state:
         case "stable":
             pass
+        case "expiring":
+            story.certificates = {0: 40_000.0, last: -3600.0}
+            story.go(1.0)
         case "joining":
             story.see(Join(id_of(nodes), 1, address_of(nodes)))
             story.tell("joined", f"{address_of(nodes)} joined and receives its share", nodes)

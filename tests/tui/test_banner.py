@@ -52,6 +52,10 @@ def test_the_figures_fit_whole_or_not_at_all() -> None:
         assert len(text) <= width and set(text.split("  ")) <= parts
 
 
+def test_a_hive_without_users_says_so() -> None:
+    assert summary(scene(3, open=True), "", 200).split("  ")[:4] == ["3 nodes", "epoch 7", "no users", "1.23k entries"]
+
+
 def test_what_is_not_whole_or_not_up_is_said() -> None:
     down = scene(3, nodes=(node(1), node(2), node(3, state=NodeState.DOWN)), partial=True, generation=2)
     text = summary(down, "", 200)

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.tui.scenes import START, STATES, Story, activated, address_of, id_of, model_of, stable_view, story_of, synced
-from wrpme.client.watch.records import Reached, StatsSeen, WatchRecord
+from wrpme.client.watch.records import Reached, StatsSeen, ViewSeen, WatchRecord
 from wrpme.limits import SLOTS
 from wrpme.protocol.stats import HiveStatus, NodeStatus, condition_of
 from wrpme.protocol.view import Back, Down, Join, Leave, State
@@ -99,6 +99,17 @@ def test_the_word_is_that_of_hive_status(state: str) -> None:
     status, scene = HiveStatus(story.view, nodes), shown(story)
     assert scene.mood.value.lower() == condition_of(status).word
     assert f"{scene.mood.value.lower()}: {scene.sentence}".startswith(condition_line(status))
+
+
+def test_it_is_open_where_there_never_were_users_and_others_reach_it() -> None:
+    story = story_of("stable", 3)
+    at = {member.address: f"10.0.0.{number}:5909" for number, member in enumerate(story.view.members, 1)}
+    members = tuple(replace(member, address=at[member.address]) for member in story.view.members)
+    for change, is_open in (({}, False), ({"members": members}, True), ({"members": members, "users_since": 3}, False)):
+        view = replace(story.view, **change)
+        told = story_of("stable", 3)
+        told.sightings = [replace(one, view=view) if isinstance(one, ViewSeen) else one for one in story.sightings]
+        assert shown(told).open is is_open
 
 
 def test_a_node_without_a_quorum_makes_the_hive_unavailable() -> None:

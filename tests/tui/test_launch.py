@@ -159,7 +159,7 @@ async def test_a_record_that_a_run_makes_can_be_played(tmp_path: Path, monkeypat
 
     options = Options(("a:1",), timeout=3.0, tui=True, record=str(record))
     assert await launched(monkeypatch, options, recorded) == 0
-    assert Watched.given == (("a:1",), 3.0, None)
+    assert Watched.given == (("a:1",), 3.0, None, None, None)
     assert len(list(open_record(record).watch_records)) == len(Watched.sightings)
     assert record.stat().st_mode & 0o777 == 0o600
 

@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from wrpme import errors
 from wrpme.client.cluster import Removed
 from wrpme.protocol.quoting import named
 from wrpme.shell.history import LineFile
 from wrpme.tui.limits import PANE_ANSWER_BYTES_MAX
+from wrpme.tui.dialogs import Secret
 from wrpme.tui.panes.shell import NO_SHELL, Answers, CommandInput, PaneReporter, ShellPane
 
 
@@ -274,3 +276,30 @@ async def test_somebody_is_there_to_answer() -> None:
     shown = PaneReporter(Sink(), _yes)
     assert shown.can_ask
     assert await shown.ask("trust it? ") == "trust it? yes"
+
+
+@pytest.mark.asyncio
+async def test_a_password_is_asked_for_in_a_window_and_is_in_no_log(tmp_path: Path) -> None:
+    class Users(FakeClient):
+        def __init__(self) -> None:
+            super().__init__()
+            self.set: list[tuple[object, ...]] = []
+
+        async def set_password(self, name: str, password: str, keep: bool) -> None:
+            self.set.append((name, password, keep))
+
+    client = Users()
+    async with in_pane(tmp_path, client) as (app, pilot):
+        for last in ("enter", "escape"):
+            await enter(pilot, "user_password ann")
+            for key in ("enter", last):
+                asked = app.screen
+                assert isinstance(asked, Secret) and isinstance(app.focused, Input) and app.focused.password
+                await pilot.press(*"horse", key)
+                await pilot.pause()
+            await enter(pilot)
+        assert client.set == [("ann", "horse", False)]
+        assert app.printed == [
+            "> user_password ann", "> user_password ann", "user_password was given up; nothing was sent"
+        ]  # fmt: skip
+        assert (tmp_path / "history").read_text() == "user_password ann\nuser_password ann\n"

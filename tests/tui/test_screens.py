@@ -34,3 +34,11 @@ async def test_screen(state: str, nodes: int) -> None:
 async def test_a_terminal_of_that_size_from_the_beginning(size: tuple[int, int]) -> None:
     async with running(dashboard_of("stable", NODES[0]), size) as (app, _pilot):
         check(app, f"stable-{NODES[0]}-{size[0]}")
+
+
+@pytest.mark.asyncio
+async def test_certificates_that_expire_stand_in_the_banner() -> None:
+    async with running(dashboard_of("expiring", NODES[0]), SIZES[0]) as (app, pilot):
+        check(app, f"expiring-{NODES[0]}-{SIZES[0][0]}")
+        await pilot.resize_terminal(*SIZES[1])
+        check(app, f"expiring-{NODES[0]}-{SIZES[1][0]}")

@@ -49,3 +49,14 @@ def test_who_is_not_well_is_named(state: NodeState, addresses: list[str], words_
 
 def test_missed_events_are_counted() -> None:
     assert sentences.missed(1).startswith("1 event ") and sentences.missed(12).startswith("12 events ")
+
+
+def test_certificates_are_told_of_together_and_the_first_to_expire_first() -> None:
+    assert sentences.certificates([]) == ""
+    assert sentences.certificates([("n1:5909", 43_200.0)]) == (
+        "the certificate of n1:5909 expires in 12 h 0 min: put a new one in its place"
+    )
+    assert sentences.certificates([("n1:5909", 90_000.0), ("n2:5909", 60.0), ("n3:5909", 0.0), ("n4:5909", -5.0)]) == (
+        "the certificates of n3:5909, n4:5909 have expired; the certificates of n2:5909, n1:5909 expire, the first in "
+        "1 min 0 s: put new ones in their place"
+    )

@@ -310,6 +310,8 @@ async def test_a_hive_that_is_started_first_is_what_the_tabs_show(monkeypatch: p
         ["--daemon", "a:1", "--daemon", "[::1]:2"],
         ["--timeout", "0.5"],
         ["--tls-ca", "a", "--tls-cert", "b", "--tls-key", "c"],
+        ["--tls-ca", "a", "--user", "ann"],
+        ["--tls-ca", "a", "--user", "ann", "--password-file", "p"],
         ["--replay=-- a file"],
         ["--replay", "\udcff"],
     ],

@@ -64,6 +64,7 @@ async def _on_file(name: str, request: Request, topology: Topology, fleet: Fleet
             sound = [host for host in topology.hosts if host in findings and not findings[host].problems]
             told = [host for host in topology.hosts if not (request.quiet and host in sound)]
             show(check.check_text(told, findings, fleet.broken), matters=bool(told))
+            show(await check.open_note(fleet, findings))
             if bad and not fleet.broken:
                 raise RemoteError(f"hive_check found problems on {', '.join(bad)}; they are marked with ! above")
         case "hive_plan":

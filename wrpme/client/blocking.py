@@ -14,6 +14,7 @@ from typing import Any, Self, TypeVar, overload
 from weakref import WeakSet
 
 from wrpme import errors
+from wrpme.client.access.user_admin import HiveUser, WhoIs
 from wrpme.client.admin import LossEstimate, Verified
 from wrpme.client import url as urls
 from wrpme.client.batches.arguments import Alias, Bytes, Entries
@@ -103,8 +104,15 @@ class BlockingClient:
             client.put("entry", b"content")
     """
 
-    def __init__(self, addresses: str | Sequence[str], timeout: float = TIMEOUT_SECONDS, tls: Tls = None) -> None:
-        self._client = Client(addresses, timeout, tls)
+    def __init__(
+        self,
+        addresses: str | Sequence[str],
+        timeout: float = TIMEOUT_SECONDS,
+        tls: Tls = None,
+        user: str | None = None,
+        password: str | None = None,
+    ) -> None:
+        self._client = Client(addresses, timeout, tls, user, password)
         self._dispatcher = self._client._hand_requests_of_entries_to(self._ask)
         self._connections = DirectPool()
         self._kept_for: View | None = None
@@ -506,6 +514,26 @@ class BlockingClient:
     def stop_node(self, address: str) -> None:
         """See :meth:`Client.stop_node`."""
         self._wait(self._client.stop_node(address))
+
+    def whoami(self) -> WhoIs:
+        """See :meth:`Client.whoami`."""
+        return self._wait(self._client.whoami())
+
+    def users(self) -> tuple[HiveUser, ...]:
+        """See :meth:`Client.users`."""
+        return self._wait(self._client.users())
+
+    def add_user(self, name: str, role: str, password: str | Sequence[str], prefixes: Iterable[Alias] = ()) -> None:
+        """See :meth:`Client.add_user`."""
+        self._wait(self._client.add_user(name, role, password, prefixes))
+
+    def set_password(self, name: str, password: str, keep: bool = False) -> None:
+        """See :meth:`Client.set_password`."""
+        self._wait(self._client.set_password(name, password, keep))
+
+    def remove_user(self, name: str) -> None:
+        """See :meth:`Client.remove_user`."""
+        self._wait(self._client.remove_user(name))
 
 
 def _finished(coroutine: Coroutine[Any, Any, R]) -> R:

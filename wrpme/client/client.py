@@ -19,6 +19,8 @@ names, any may raise:
 * UsageError, TooLargeError: an argument is wrong; nothing was sent.
 * ConnectionError, ProtocolError: no node could be reached, or what answers is no daemon of wrpme.
 * AnotherHiveError: the addresses given are of different hives; nothing was sent.
+* UnauthenticatedError: the hive has users, and the client has not said who it is, or said a wrong password.
+* DeniedError: the user may not do that, or not with that entry.
 * UnavailableError: no up-to-date copy, or no quorum, can be reached; the sentence names the nodes it waits for.
 * UnstableError, BusyError: a node refused until the timeout, as the hive was changing or a bound was reached.
 * TimeoutError: the timeout has passed, and nothing was changed.
@@ -37,6 +39,8 @@ from weakref import WeakSet
 
 from wrpme import errors
 from wrpme.client import url as urls
+from wrpme.client.access.credentials import credentials_of
+from wrpme.client.access.user_admin import HiveUser, UserAdmin, WhoIs
 from wrpme.client.batches import calls
 from wrpme.client.batches.arguments import (
     Alias, Bytes, Entries, alias_bytes, check_aliases, check_entries, prefix_bytes,
@@ -84,16 +88,28 @@ class Client:
         tls: With what all connections are made: :class:`wrpme.TlsFiles` that name the CA of the nodes' certificates, an
             ``ssl.SSLContext``, or True for the CAs that the system trusts. Without it they are plain. Files are read
             once, here.
+        user, password: Who the client is, which each of its connections says first; only with ``tls``. A hive that has
+            no users takes anything here, so that a program can say it before there are users.
 
     Raises:
-        UsageError: An address or the timeout is none, or a file can't be used.
+        UsageError: An address or the timeout is none, a file can't be used, or there is a password without TLS.
     """
 
-    def __init__(self, addresses: str | Sequence[str], timeout: float = TIMEOUT_SECONDS, tls: Tls = None) -> None:
-        self._dispatcher = Dispatcher(_check_addresses(addresses), _check_timeout(timeout), context=context_of(tls))
+    def __init__(
+        self,
+        addresses: str | Sequence[str],
+        timeout: float = TIMEOUT_SECONDS,
+        tls: Tls = None,
+        user: str | None = None,
+        password: str | None = None,
+    ) -> None:
+        listed, seconds, context = _check_addresses(addresses), _check_timeout(timeout), context_of(tls)
+        credentials = credentials_of(user, password, context is not None)
+        self._dispatcher = Dispatcher(listed, seconds, context=context, credentials=credentials)
         self._next_id = self._dispatcher.next_id
         self._cluster = ClusterOps(self._dispatcher)
         self._admin = AdminOps(self._dispatcher, self._cluster)
+        self._user_admin = UserAdmin(self._dispatcher)
         self._watchers: WeakSet[Watcher] = WeakSet()
         self._ask_for_entry: AskForEntry = self._dispatcher.ask
         self._followers: WeakSet[Follower] = WeakSet()
@@ -101,7 +117,8 @@ class Client:
     @classmethod
     def from_url(cls, url: str) -> Self:
         """Returns a client of the hive at ``wrpme://HOST:PORT,HOST:PORT/?timeout=SECONDS``; with TLS at
-        ``wrpmes://HOST:PORT,HOST:PORT/?timeout=SECONDS&ca=FILE&cert=FILE&key=FILE``.
+        ``wrpmes://HOST:PORT,HOST:PORT/?timeout=SECONDS&ca=FILE&cert=FILE&key=FILE``, and with a user at
+        ``wrpmes://NAME:PASSWORD@HOST:PORT``, where what is no letter or digit in a password is written ``%NN``.
 
         Raises:
             UsageError: The URL is none of that kind.
@@ -506,7 +523,8 @@ class Client:
         """Returns an asynchronous iterator over what happens in the hive: views, events and figures of all nodes, as
         the classes of :mod:`wrpme.client.watch.records`. It never raises an error, and ends with its ``aclose()`` or
         with this client. It has connections of its own, made when the first record is asked for."""
-        watcher = Watcher([*self._dispatcher.addresses, *self.known_addresses], self._dispatcher.context)
+        known = [*self._dispatcher.addresses, *self.known_addresses]
+        watcher = Watcher(known, self._dispatcher.context, self._dispatcher.credentials)
         self._watchers.add(watcher)
         return watcher
 
@@ -602,6 +620,50 @@ class Client:
             UnavailableError: An arc has no holder that is up.
         """
         return await self._admin.verify()
+
+    # --- users ---------------------------------------------------------------------------------------------------
+    # All but whoami are for admins, and for everybody while the hive has no users. A change returns when the hive has
+    # it, and may raise TimeoutError where it can't decide, or UsageError where somebody else was at it meanwhile.
+
+    async def whoami(self) -> WhoIs:
+        """Returns who this client is to the hive, and what it may do."""
+        return await self._user_admin.who_am_i()
+
+    async def users(self) -> tuple[HiveUser, ...]:
+        """Returns the users of the hive by name; none in a hive that asks nobody who he is."""
+        return await self._user_admin.users()
+
+    async def add_user(
+        self, name: str, role: str, password: str | Sequence[str], prefixes: Iterable[Alias] = ()
+    ) -> None:
+        """Adds a user who may ``read``, ``write``, or is an ``admin``: with ``prefixes`` only entries whose alias
+        begins with one of them. Several passwords may be valid at a time; they are hashed here, and never sent. From
+        the first user on, who is an admin, every connection has to say who it is, and this client goes on as him.
+
+        Raises:
+            AlreadyExistsError: There is a user of that name.
+            UsageError: The name, the role, a password or a prefix can't be one; or it would be the first user, and is
+                no admin, or a node does not have ``--tls-mode require``.
+        """
+        await self._user_admin.add_user(name, role, password, prefixes)
+
+    async def set_password(self, name: str, password: str, keep: bool = False) -> None:
+        """Gives a user a password. The others end, and the connections that stand on them; with ``keep`` they stay
+        valid, at most 4 in all, until one is set without it.
+
+        Raises:
+            NotFoundError: There is no such user.
+        """
+        await self._user_admin.set_password(name, password, keep)
+
+    async def remove_user(self, name: str) -> None:
+        """Removes a user, and ends his connections. After the last one nobody is asked any more who he is.
+
+        Raises:
+            NotFoundError: There is no such user.
+            UsageError: He is the last admin, and there are other users.
+        """
+        await self._user_admin.remove_user(name)
 
 
 def _check_addresses(given: str | Sequence[str]) -> list[str]:

@@ -18,18 +18,23 @@ from typing import Protocol, cast
 
 from wrpme import errors
 from wrpme.client import tls
+from wrpme.client.access.credentials import Credentials
 from wrpme.client.limits import CLIENT_SWEEP_SECONDS, CLIENT_WRITE_BYTES, PING_SECONDS, SILENT_SECONDS_MAX
 from wrpme.client.lookup import look_up
 from wrpme.client.race import first_of
 from wrpme.client.requests import outcomes
-from wrpme.client.requests.outcomes import Lost, Unheard
+from wrpme.client.requests.outcomes import Lost, Unheard, Waiting
 from wrpme.limits import CONNECT_SECONDS_MAX, LARGE_BYTES, TURN_BYTES
 from wrpme.protocol import address as addresses
+from wrpme.protocol.access.messages import Authenticate, Identity
 from wrpme.protocol.codec import PREFACE, Decoder, encode
 from wrpme.protocol.identities import GetHive
 from wrpme.protocol.messages import Failed, GetView, Reply, Request
 
 PING_ID = -1
+AUTHENTICATE_ID = -2
+_BEGINNINGS = (GetHive, Authenticate)
+"""By which a connection begins, and which change nothing."""
 
 
 class Owner(Protocol):
@@ -66,6 +71,8 @@ class Connection(asyncio.Protocol):
         self._sweep: asyncio.TimerHandle | None = None
         self._heard_at = 0.0
         self._unwritten = 0
+        self.identity: Identity | None = None
+        """What the node answered when the client said who it is; None where it said nothing."""
 
     @property
     def usable(self) -> bool:
@@ -237,7 +244,7 @@ class Connection(asyncio.Protocol):
                 del self._waiting[request.id]
                 known[0].set_exception(error)
                 continue
-            self._left += type(request) is not GetHive  # by which a connection begins, and which changes nothing
+            self._left += type(request) not in _BEGINNINGS
             if len(frame) > LARGE_BYTES:
                 if frames:
                     transport.write(b"".join(frames))
@@ -315,20 +322,28 @@ def _is_an_answer(error: Exception) -> bool:
     return isinstance(error, OSError) and error.errno in (errno.ECONNREFUSED, errno.ENETUNREACH)
 
 
-async def dial(address: str, owner: Owner, context: SSLContext | None = None) -> Connection | errors.WrpmeError:
-    """Returns an open connection whose other side has shown that it speaks the protocol, or the error that tells why
-    there is none. It is returned, not raised, as many may wait for one dial.
+async def dial(
+    address: str, owner: Owner, context: SSLContext | None = None, credentials: Credentials | None = None
+) -> Connection | errors.WrpmeError:
+    """Returns an open connection whose other side has shown that it speaks the protocol, and where there are
+    ``credentials`` takes them; or the error that tells why there is none. It is returned, not raised, as many may wait
+    for one dial.
 
     Each step has a time of its own: ``LOOKUP_SECONDS_MAX`` to find the name, ``CONNECT_SECONDS_MAX`` for each number
     until the other machine takes the connection (with a ``context`` until TLS is agreed on), and the same until the
-    other process answers.
+    other process answers, and until it has looked at a password.
     """
     connection: Connection | None = None
+    if credentials and (stands := credentials.refusal(address, asyncio.get_running_loop().time())) is not None:
+        return stands
     try:
         host, port = addresses.parse(address)
         connection = await _connected(host, port, lambda: Connection(address, owner), tls.newest(context))
         async with asyncio.timeout(CONNECT_SECONDS_MAX):
             await asyncio.shield(connection.ready)
+        if credentials and (refusal := await _refusal(connection, credentials)) is not None:
+            connection.close(refusal)
+            return refusal
     except errors.WrpmeError as error:
         return error
     except (TimeoutError, OSError) as error:
@@ -344,3 +359,32 @@ async def dial(address: str, owner: Owner, context: SSLContext | None = None) ->
             connection.close()
         raise
     return connection
+
+
+async def _refusal(connection: Connection, credentials: Credentials) -> errors.WrpmeError | None:
+    """Says who the client is, and returns why the node does not take that; None where it does."""
+    address, loop = connection.address, asyncio.get_running_loop()
+    error: errors.WrpmeError | None = None
+    for password in credentials.passwords:
+        asked = Authenticate(AUTHENTICATE_ID, credentials.name, password)
+        try:
+            reply = await connection.send(asked, loop.time() + CONNECT_SECONDS_MAX)
+        except Lost as lost:
+            return lost.reason
+        except (errors.TimeoutError, errors.IndeterminateError):
+            return Waiting(f"{address} has not looked at the password within {CONNECT_SECONDS_MAX:g} s; try again")
+        except errors.WrpmeError as wrong:
+            return wrong
+        if isinstance(reply, Identity):
+            connection.identity = reply
+            credentials.taken(address)
+            return None
+        if not isinstance(reply, Failed):
+            return outcomes.error_in(reply, address)
+        if reply.code != errors.UnauthenticatedError.code:
+            told = errors.from_wire(reply.code, f"{address}: {reply.sentence}")
+            return Waiting(told.sentence) if told.retry else told
+        error = errors.UnauthenticatedError(f"{reply.sentence} ({credentials.name}, asked at {address})")
+    if error is not None:
+        credentials.refused(address, error, loop.time())
+    return error

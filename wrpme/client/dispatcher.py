@@ -19,6 +19,7 @@ from ssl import SSLContext
 from typing import TypeVar
 
 from wrpme import errors
+from wrpme.client.access.credentials import Credentials
 from wrpme.client.connection import Connection
 from wrpme.client.limits import CLIENT_REQUESTS_MAX, COMPARE_SECONDS_MAX
 from wrpme.client.one_loop import OneLoop
@@ -30,7 +31,7 @@ from wrpme.client.requests.request_ids import with_id
 from wrpme.client.requests.outcomes import Lost, Unheard
 from wrpme.client.requests.routing import Routes
 from wrpme.limits import RETRY_SECONDS_MIN
-from wrpme.protocol.messages import GetView, Notice, Reply, Request, ViewIs
+from wrpme.protocol.messages import Failed, GetView, Notice, Reply, Request, ViewIs
 from wrpme.protocol.view import View
 
 R = TypeVar("R")
@@ -40,7 +41,8 @@ class Dispatcher:
     """Sends requests of one client; used from one event loop.
 
     ``addresses`` are HOST:PORT of any nodes of the hive, tried in order; ``timeout`` in seconds is for each request,
-    its retries included. With a ``context`` all connections have TLS.
+    its retries included. With a ``context`` all connections have TLS; with ``credentials`` each of them says first who
+    the client is.
     """
 
     def __init__(
@@ -49,8 +51,10 @@ class Dispatcher:
         timeout: float,
         random: Random | None = None,
         context: SSLContext | None = None,
+        credentials: Credentials | None = None,
     ) -> None:
         self.routes = Routes(addresses)
+        self.credentials = credentials if credentials is not None else Credentials()
         self.timeout = timeout
         self.context = context
         self.answered_by = ""
@@ -73,7 +77,7 @@ class Dispatcher:
         return self.routes.view
 
     def _begin(self) -> None:
-        self._pool = Pool(self, self.context)
+        self._pool = Pool(self, self.context, self.credentials)
         self._loop = OneLoop()
         self._room = asyncio.Semaphore(CLIENT_REQUESTS_MAX)
         self._home: Connection | None = None
@@ -159,17 +163,32 @@ class Dispatcher:
                         return reply
                     last = outcomes.error_in(reply, connection.address)
                     self.routes.refused(last)
-                    if not (last.retry and until_stable):
+                    if not (last.retry and until_stable) and not self.renewed(connection, last):
                         raise last
                 pause = await self.back_off(pause, deadline, last)
 
     async def ask_there(self, request: Request, kind: type[R], address: str, deadline: float) -> R:
         """Returns the reply of the very node at that address, which is asked once: no other node can answer for it."""
-        connection = await self._connect(lambda: [address], deadline)
-        reply = await connection.send(request, deadline)
-        if isinstance(reply, kind):
-            return reply
-        raise outcomes.error_in(reply, connection.address)
+        last: errors.WrpmeError | None = None
+        while True:
+            connection = await self._connect(lambda: [address], deadline)
+            reply = await connection.send(request, deadline)
+            if isinstance(reply, kind):
+                return reply
+            error = outcomes.error_in(reply, connection.address)
+            if last is not None or not self.renewed(connection, error):
+                raise error
+            last = error
+
+    def renewed(self, connection: Connection, error: errors.WrpmeError) -> bool:
+        """Returns whether the request may be sent again on another connection: the node wants to know who the client
+        is, as the hive had no users yet when this connection was opened, or it was somebody else. The request was not
+        carried out, and where the next connection is not let in, that is told."""
+        if not self.credentials or not isinstance(error, errors.UnauthenticatedError):
+            return False
+        self._pool.renew(connection)
+        self._unfollow(connection)
+        return True
 
     async def spare(self, address: str) -> socket.socket | None:
         """Returns the socket of one more connection to the node at that address, for who uses it outside of the loop;
@@ -277,16 +296,19 @@ class Dispatcher:
         if self._home is None:
             return
         self._asking, self.routes.stale = True, False
-        future = self._home.send(GetView(self.next_id(), follow=True), self.deadline())
-        future.add_done_callback(self._view_came)
+        home = self._home
+        future = home.send(GetView(self.next_id(), follow=True), self.deadline())
+        future.add_done_callback(lambda done: self._view_came(home, done))
 
-    def _view_came(self, future: asyncio.Future[Reply]) -> None:
+    def _view_came(self, home: Connection, future: asyncio.Future[Reply]) -> None:
         self._asking = False
         if future.cancelled() or future.exception() is not None:
             self.routes.stale = True
             return
         reply = future.result()
-        if isinstance(reply, ViewIs) and self.routes.is_known(reply.view.hive):
+        if isinstance(reply, Failed):
+            self.routes.stale = self.renewed(home, outcomes.error_in(reply, home.address))
+        elif isinstance(reply, ViewIs) and self.routes.is_known(reply.view.hive):
             self._adopt(reply)
 
     def _adopt(self, answer: ViewIs) -> None:

@@ -40,6 +40,10 @@ PING_SECONDS = 1.5
 once..."""
 SILENT_SECONDS_MAX = 4.5
 """...and is given up if nothing has come by then: it hangs, or the network does, and no other sign may ever come."""
+REFUSED_SECONDS_MIN = 1.0
+"""A node that does not take the user and the password of a client is not asked again for so long,"""
+REFUSED_SECONDS_MAX = 30.0
+"""then after pauses that double up to this: it answers who guesses ever more slowly, and his neighbours with him."""
 RETIRED_SECONDS_MAX = STOP_SECONDS_MAX
 """The connection to a node that is down is kept for so long: a node that stops as planned has answered by then what it
 had taken."""

@@ -8,6 +8,7 @@ from ssl import SSLContext
 from typing import Protocol
 
 from wrpme import errors
+from wrpme.client.access.credentials import Credentials
 from wrpme.client.connection import Connection, Owner, dial
 from wrpme.client.limits import RETIRED_SECONDS_MAX, SILENT_SECONDS_MAX
 from wrpme.client.requests.outcomes import Lost
@@ -27,14 +28,18 @@ class PoolOwner(Owner, Protocol):
 
 
 class Pool:
-    """Keeps one connection for each address, with TLS if there is a ``context``; used from one event loop.
+    """Keeps one connection for each address, with TLS if there is a ``context``; if there are ``credentials`` each of
+    them says first who the client is. Used from one event loop.
 
     No request waits for an address that did not answer the last time: another attempt is made beside the requests.
     """
 
-    def __init__(self, owner: PoolOwner, context: SSLContext | None = None) -> None:
+    def __init__(
+        self, owner: PoolOwner, context: SSLContext | None = None, credentials: Credentials | None = None
+    ) -> None:
         self._owner = owner
         self._context = context
+        self._credentials = credentials
         self._open: dict[str, Connection] = {}
         self._dialling: dict[str, asyncio.Task[Connection | errors.WrpmeError]] = {}
         self._failed: dict[str, float] = {}
@@ -85,7 +90,7 @@ class Pool:
 
     async def _dial(self, address: str) -> Connection | errors.WrpmeError:
         try:
-            outcome = await dial(address, self._owner, self._context)
+            outcome = await dial(address, self._owner, self._context, self._credentials)
             if isinstance(outcome, Connection):
                 outcome = await self._introduced(outcome)
         finally:
@@ -100,7 +105,7 @@ class Pool:
     async def spare(self, address: str) -> socket.socket | None:
         """Returns the socket of one more connection to that address, which is not kept here; None if it can't be made.
         Its node has shown that it is of the known hive."""
-        connection = await dial(address, self._owner)
+        connection = await dial(address, self._owner, credentials=self._credentials)
         if not isinstance(connection, Connection):
             return None
         try:
@@ -125,23 +130,34 @@ class Pool:
         return refusal or connection
 
     def forget(self, connection: Connection) -> None:
-        """Takes note that the connection has ended: other addresses are tried first for a while."""
+        """Takes note that the connection has ended: other addresses are tried first for a while, unless all that its
+        node wants is to hear who the client is."""
         self._retired.pop(connection, None)
         if self._open.get(connection.address) is connection:
             del self._open[connection.address]
-            self._failed[connection.address] = asyncio.get_running_loop().time()
+            if not isinstance(connection.reason, errors.UnauthenticatedError):
+                self._failed[connection.address] = asyncio.get_running_loop().time()
+
+    def renew(self, connection: Connection) -> None:
+        """Takes a connection out of use on which the client is nobody, or nobody any more: the next request to its node
+        gets another one. What is in flight is answered by a node that ends it."""
+        if self._open.get(connection.address) is connection:
+            del self._open[connection.address]
+            self._close_soon(connection, errors.ConnectionError(f"{connection.address} asks who the client is"))
 
     def retire(self, connection: Connection) -> None:
         """Takes the connection to a node that is down out of use. Where requests are in flight it stays open for
         ``RETIRED_SECONDS_MAX``: a node that stops as planned answers what it has taken; one that hangs, or is cut off,
         would never end the connection by itself."""
         self.forget(connection)
-        gone = errors.ConnectionError(f"{connection.address} is down")
+        self._close_soon(connection, errors.ConnectionError(f"{connection.address} is down"))
+
+    def _close_soon(self, connection: Connection, reason: errors.WrpmeError) -> None:
         if not connection.in_flight:
-            connection.close(gone)
+            connection.close(reason)
             return
         self._retired[connection] = None
-        asyncio.get_running_loop().call_later(RETIRED_SECONDS_MAX, connection.close, gone)
+        asyncio.get_running_loop().call_later(RETIRED_SECONDS_MAX, connection.close, reason)
 
     def abandon(self) -> None:
         """Lets go of all connections in a process that was forked: they belong to the other one."""

@@ -19,7 +19,7 @@ Tls: TypeAlias = TlsFiles | ssl.SSLContext | bool | None
 
 HOW = "--tls-ca of wrpmesh, wrpmes:// or tls= of a program"
 """Where the CA of nodes is named."""
-_OFF = f"give that node a certificate, or leave TLS out here ({HOW})"
+_OFF = f"give that node a certificate (--tls-mode allow), or leave TLS out here ({HOW})"
 _EXPIRED, _NOT_YET_VALID = 10, 9
 _OTHER_NAME = (62, 64)
 _OTHER_CA = (2, 18, 19, 20, 21)

@@ -1,9 +1,9 @@
 """A hive as one line: ``wrpme://HOST:PORT,HOST:PORT/?timeout=SECONDS``, for settings and environments. With TLS it is
-``wrpmes://``, and may name files."""
+``wrpmes://``, and may name files, and a user with his password."""
 
 from __future__ import annotations
 
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from wrpme.errors import UsageError
 from wrpme.files.certificates import TlsFiles
@@ -12,8 +12,9 @@ from wrpme.limits import TIMEOUT_SECONDS
 SCHEMES = PLAIN, WITH_TLS = ("wrpme", "wrpmes")
 WRITTEN = (
     "wrpme://HOST:PORT,HOST:PORT/?timeout=SECONDS, or with TLS "
-    "wrpmes://HOST:PORT/?timeout=SECONDS&ca=FILE&cert=FILE&key=FILE"
+    "wrpmes://[NAME:PASSWORD@]HOST:PORT/?timeout=SECONDS&ca=FILE&cert=FILE&key=FILE"
 )
+_ESCAPED = "what is no letter or digit in a name or a password is written %NN"
 
 
 def is_url(location: str) -> bool:
@@ -21,8 +22,9 @@ def is_url(location: str) -> bool:
     return location.partition("://")[0] in SCHEMES
 
 
-def parse(url: str) -> tuple[list[str], float, TlsFiles | None]:
-    """Returns the addresses of the nodes, the timeout in seconds, and the files for TLS; None without TLS.
+def parse(url: str) -> tuple[list[str], float, TlsFiles | None, str | None, str | None]:
+    """Returns the addresses of the nodes, the timeout in seconds, the files for TLS (None without TLS), and the name
+    and the password of a user, if there is one.
 
     Raises:
         UsageError: The URL is none of this kind; the sentence says what of it.
@@ -31,11 +33,17 @@ def parse(url: str) -> tuple[list[str], float, TlsFiles | None]:
         parts = urlsplit(url)
         options = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
     except ValueError as error:
-        raise _wrong(url, str(error)) from None
+        raise _wrong(url, _ESCAPED if "@" in url else str(error)) from None
+    if "@" in url and "@" not in parts.netloc:
+        raise _wrong(url, _ESCAPED)
     if parts.scheme not in SCHEMES:
         raise _wrong(url, f"its scheme is {parts.scheme!r}")
-    if "@" in parts.netloc:
-        raise _wrong(url, "a hive has no users and no passwords")
+    who, at, hosts = parts.netloc.rpartition("@")
+    if at and parts.scheme != WITH_TLS:
+        raise _wrong(url, "a password would travel in plain words; wrpmes:// has TLS")
+    user, _, password = (unquote(text, errors="surrogateescape") for text in who.partition(":"))
+    if at and not (user and password):
+        raise _wrong(url, "a name and a password stand before the @, with : between")
     if parts.path not in ("", "/") or parts.fragment:
         raise _wrong(url, "nothing but options may follow the addresses")
     timeout = TIMEOUT_SECONDS
@@ -55,9 +63,10 @@ def parse(url: str) -> tuple[list[str], float, TlsFiles | None]:
         except ValueError:
             raise _wrong(url, f"the timeout is {value!r}") from None
     tls = TlsFiles(*files.values()) if parts.scheme == WITH_TLS else None
-    return [address for address in parts.netloc.split(",") if address], timeout, tls
+    return [address for address in hosts.split(",") if address], timeout, tls, user or None, password or None
 
 
 def _wrong(url: str, why: str) -> UsageError:
-    shown = url[:200] if "@" not in url else "what was given"  # a password is shown to nobody
+    scheme, _, rest = url.partition("://")
+    shown = url[:200] if "@" not in url else f"{scheme}://...@{rest.rpartition('@')[2]}"[:200]  # no password is shown
     return UsageError(f'"{shown}" is no URL of a hive ({why}); it is written: {WRITTEN}')

@@ -22,18 +22,26 @@ from wrpme.contrib.values import alias_of
 
 
 class Cache(BaseCache):
-    """A cache in one event loop; ``addresses`` are HOST:PORT of any nodes, or a URL of a hive; ``tls`` is that of
-    :class:`wrpme.Client`. Values go through the serializer (JSON by default), and a number that it writes in digits is
-    a counter. ``raw`` calls a method of the client."""
+    """A cache in one event loop; ``addresses`` are HOST:PORT of any nodes, or a URL of a hive; ``tls``, ``user`` and
+    ``password`` are those of :class:`wrpme.Client`. Values go through the serializer (JSON by default), and a number
+    that it writes in digits is a counter. ``raw`` calls a method of the client."""
 
     NAME = "wrpme"
 
-    def __init__(self, addresses: str | Sequence[str], serializer: Any = None, tls: Tls = None, **options: Any) -> None:
+    def __init__(
+        self,
+        addresses: str | Sequence[str],
+        serializer: Any = None,
+        tls: Tls = None,
+        user: str | None = None,
+        password: str | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(serializer=serializer or JsonSerializer(), **options)
         if isinstance(addresses, str) and urls.is_url(addresses):
             self._client = Client.from_url(addresses)
         else:
-            self._client = Client(addresses, tls=tls)
+            self._client = Client(addresses, tls=tls, user=user, password=password)
 
     async def _get(self, key: str, encoding: str | None = "utf-8", _conn: Any = None) -> str | bytes | None:
         content = await self._client.get(self._alias(key), default=None)

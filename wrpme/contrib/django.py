@@ -9,9 +9,9 @@
         }
     }
 
-``protocol`` is that of pickle (the highest by default), ``timeout`` the seconds that each request may take, ``tls``
-that of :class:`wrpme.Client`. A cache that can't reach its hive raises :class:`wrpme.WrpmeError`: it does not pass for
-an empty one.
+``protocol`` is that of pickle (the highest by default), ``timeout`` the seconds that each request may take; ``tls``,
+``user`` and ``password`` are those of :class:`wrpme.Client`. A cache that can't reach its hive raises
+:class:`wrpme.WrpmeError`: it does not pass for an empty one.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from wrpme.limits import EXPIRY_MILLISECONDS_MAX, TIMEOUT_SECONDS
 
 SPAN_SECONDS_MAX = EXPIRY_MILLISECONDS_MAX // 2000
 """A longer timeout is for ever."""
-_CLIENTS: dict[tuple[tuple[str, ...], float, Tls], BlockingClient] = {}
+_CLIENTS: dict[tuple[tuple[str, ...], float, Tls, str | None, str | None], BlockingClient] = {}
 """Django makes a cache for each thread; those of one hive have one client."""
 
 
@@ -45,12 +45,12 @@ class Cache(BaseCache):
         self._protocol: int = options.get("protocol", pickle.HIGHEST_PROTOCOL)
         tls: Tls
         if isinstance(location, str) and urls.is_url(location):
-            addresses, timeout, tls = urls.parse(location)
+            addresses, timeout, tls, user, password = urls.parse(location)
         else:
             addresses = location.split(",") if isinstance(location, str) else list(location)
             timeout = options.get("timeout", TIMEOUT_SECONDS)
-            tls = options.get("tls")
-        hive = (tuple(addresses), timeout, tls)
+            tls, user, password = options.get("tls"), options.get("user"), options.get("password")
+        hive = (tuple(addresses), timeout, tls, user, password)
         known = _CLIENTS.get(hive)
         self._client = known if known is not None else _CLIENTS.setdefault(hive, BlockingClient(*hive))
 

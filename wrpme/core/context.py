@@ -90,6 +90,8 @@ class NodeContext:
     """The view has this very life of this node as up: else it votes, and does nothing else."""
     followed: Committed | None = None
     """Where anybody follows entries: what was acknowledged and is still to be told."""
+    asker = ""
+    """While a request is looked at that another node passed on: who asked there, if that node said it."""
     this_life = False
     """The view has this very life of this node, up or down: it has been there throughout."""
 
@@ -126,7 +128,9 @@ class NodeContext:
         """How this node's own disk takes batches."""
         self.traces = Traces(self.say, lambda: self.now)
         self.slow = SlowRequests(settings.slow_seconds, self.say)
-        self.audit = Audit(self._note, self.address_of)
+        self.audit = Audit(self.note, self.address_of)
+        self.users: dict[int, str] = {}
+        """The users that clients have proven to be, by session."""
         self.outbox = Outbox(settings, self.routes, self.process, self.traces, self.audit)
         self.reconciled = Reconciled(reader, self.commits)
         self.heartbeats = HeartbeatLeases(now, settings.id[0])
@@ -278,7 +282,10 @@ class NodeContext:
         if isinstance(origin, Part):
             origin = origin.collected.origin
         if isinstance(origin, int):
-            return self.process.clients.get(origin, "a client")
+            user, address = self.users.get(origin), self.process.clients.get(origin, "a client")
+            return f"{user} at {address}" if user else address
+        if self.asker:
+            return f"{self.asker} through {self.address_of(origin[1])}"
         return f"a client of {self.address_of(origin[1])}, whose log has its address"
 
     def slow_turn(self, counts: Mapping[type[Any], int], seconds: float) -> None:
@@ -306,7 +313,7 @@ class NodeContext:
             others=seconds, waited_for=waited_for, request_id=self.traces.request_id((origin, number)),
         )  # fmt: skip
 
-    def _note(self, level: str, line: str) -> None:
+    def note(self, level: str, line: str) -> None:
         """A line for a file of its own, if there is one, so that it is no part of the story."""
         self.outbox.effects.append(LogLine(level, line))
 

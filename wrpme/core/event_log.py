@@ -19,8 +19,8 @@ from wrpme.protocol.address import listed
 from wrpme.protocol.events import UNENDED, ClusterEvent
 from wrpme.protocol.ring import owner_among
 from wrpme.protocol.view import (
-    Activated, Back, Change, Down, Elect, Expel, Forget, Join, Leave, Member, NodeId, Patch, Proposal, Replicate, State,
-    Synced, View,
+    Activated, Back, Change, Down, DropUser, Elect, Expel, Forget, Join, Leave, Member, NodeId, Patch, Proposal,
+    PutUser, Replicate, State, Synced, View,
 )  # fmt: skip
 from wrpme.protocol.view_index import index_of
 
@@ -176,6 +176,7 @@ def _members(
         wanted = health.copies_in_words(after.replication)
         words = f"an operator wants {wanted} of each entry, instead of {before.replication}"
         told.append(("replication", "", words, UNENDED))
+    told += [("users", "", words, UNENDED) for words in _users(before, patch)]
     for member in patch.members:
         old = known.get(member.id)
         if old is None:
@@ -197,6 +198,19 @@ def _members(
         if voter not in before.voters:
             told.append(("voter", addresses[voter], f"{addresses[voter]} is a voter now", UNENDED))
     return told
+
+
+def _users(before: View, patch: Patch) -> Iterable[str]:
+    """What became of users."""
+    known = {user.name: user for user in before.users}
+    for user in patch.users:
+        bound = f", to entries of {len(user.prefixes)} prefix{'es' * (len(user.prefixes) > 1)}" if user.prefixes else ""
+        if user.name in known:
+            yield f"the user {user.name} was changed"
+        else:
+            yield f"the user {user.name} was added, with the role {user.role.name.lower()}{bound}"
+    for name in patch.gone:
+        yield f"the user {name} was removed"
 
 
 def _new_state(member: Member, change: Down | None, down: dict[NodeId, float], now: float) -> _Told:
@@ -294,4 +308,8 @@ def _in_words(change: Change, names: _Names) -> str:
         return f"{address} has been down for longer than the grace and is not waited for"
     if isinstance(change, Replicate):
         return f"an operator wants {health.copies_in_words(change.replication)} of each entry"
+    if isinstance(change, PutUser):
+        return f"an admin wants the user {change.user.name} as he says"
+    if isinstance(change, DropUser):
+        return f"an admin wants no user {change.name}"
     return f"an operator gives {address} up"

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from math import inf
 
+from wrpme.core.access.sessions import Sessions
 from wrpme.core.context import NodeContext
 from wrpme.core.layout import HEADER_BYTES, NO_EXPIRY, key_from
 from wrpme.core.limits import ANSWER_BYTES_USUAL
@@ -20,6 +21,7 @@ from wrpme.core.replication.replica_table import ReplicaTable
 from wrpme.core.router import Router
 from wrpme.errors import NotFoundError
 from wrpme.limits import ALIAS_BYTES_MAX, CONTENT_BYTES_MAX, TURN_BYTES
+from wrpme.protocol.access import users
 from wrpme.protocol.messages import Done, Get, Update
 from wrpme.protocol.ring import digest_of, tag_of
 
@@ -32,16 +34,19 @@ _LARGEST = ANSWER_BYTES_USUAL + HEADER_BYTES
 class FastPath:
     """See the module."""
 
-    def __init__(self, context: NodeContext, table: ReplicaTable, router: Router) -> None:
+    def __init__(self, context: NodeContext, table: ReplicaTable, router: Router, sessions: Sessions) -> None:
         self._context = context
         self._table = table
         self._requests = router.requests
+        self._sessions = sessions
 
-    def get(self, aliases: Sequence[bytes], now: float) -> tuple[list[bytes | None], float]:
+    def get(self, session: int, aliases: Sequence[bytes], now: float) -> tuple[list[bytes | None], float]:
         """Returns the contents of the first of these entries, None for what is not there, as far as they can be told at
         once and in one turn; and until when on the node's clock they may be looked at."""
         context, until = self._context, inf
         context.now = now
+        if self._sessions.asks and not self._sessions.may_all(session, users.Role.READ):
+            return [], inf
         may_serve: dict[Replica | None, dict[bytes, Pending]] = {}
         size, at, get, number = 0, self._table.at, context.reader.get, int.from_bytes
         tags = context.view is not None and context.view.tags
@@ -89,7 +94,7 @@ class FastPath:
         context = self._context
         context.now = now
         burst = Burst(session, number, now)
-        if context.disk.hung:
+        if context.disk.hung or (self._sessions.asks and not self._sessions.may_all(session, users.Role.WRITE)):
             return 0
         replica: Replica | None = None
         tags = context.view is not None and context.view.tags
@@ -113,7 +118,7 @@ class FastPath:
 class NoFastPath:
     """That of what takes nothing at once."""
 
-    def get(self, aliases: Sequence[bytes], now: float) -> tuple[list[bytes | None], float]:
+    def get(self, session: int, aliases: Sequence[bytes], now: float) -> tuple[list[bytes | None], float]:
         """See :meth:`FastPath.get`."""
         return [], inf
 

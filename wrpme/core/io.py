@@ -22,6 +22,8 @@ Inputs and the time go into :class:`wrpme.core.node.Node`, effects come out as a
 - ``Adopted``: followers are told of the new epoch.
 - ``TellFollowers``: what those hear who follow entries, in this order.
 - ``ComputeView``: the next view is computed, beside the loop where that takes long; ``ViewComputed`` tells the outcome.
+- ``Verify``: a password is looked at, beside the loop, as that takes long; ``Verified`` tells the outcome.
+- ``EndSessions``: connections end whose user is gone.
 - ``Exit``: the process ends, with that code and, unless planned, a sentence; or it begins anew.
 """
 
@@ -36,6 +38,7 @@ from msgspec.structs import replace
 
 from wrpme.core.limits import ANSWERS_BYTES_MAX, FORWARDS_BYTES_MAX, NODE_PENDING_BYTES_MAX
 from wrpme.limits import GRACE_SECONDS, MIB, SLOW_SECONDS, WRITE_BUFFER_BYTES
+from wrpme.protocol.access.users import Password
 from wrpme.protocol.events import ClusterEvent
 from wrpme.protocol.identities import Published
 from wrpme.protocol.messages import Done, Envelope, Failed, FollowReply, GetLog, GetView, Reply, Request, Watch
@@ -59,6 +62,18 @@ class Received(Struct, frozen=True):
 
     session: int
     envelope: Envelope
+
+
+class Verified(Struct, frozen=True):
+    """A password was looked at, see :class:`Verify`: it is the one of that ``salt``, or none of the user (empty). It
+    was not even looked at where too many were wrong (``looked``), or too many wait (``busy``)."""
+
+    session: int
+    number: int
+    name: str
+    salt: bytes
+    looked: bool = True
+    busy: bool = False
 
 
 class SessionClosed(Struct, frozen=True):
@@ -164,7 +179,7 @@ class SettingsChanged(Struct, frozen=True):
 
 Input = Union[
     Requested, Received, SessionClosed, Persisted, PersistFailed, LinkUp, LinkDown, NotSent, Woken, TurnEnded,
-    StopAsked, ClockJumped, ViewComputed, FollowersBehind, Publish, SettingsChanged,
+    StopAsked, ClockJumped, ViewComputed, FollowersBehind, Publish, SettingsChanged, Verified,
 ]  # fmt: skip
 
 # --- effects -----------------------------------------------------------------------------------------------------
@@ -213,6 +228,30 @@ class ReplyTo(Struct, frozen=True):
     reply: Union[Reply, Envelope]
     valid_until: float = inf
     leased: tuple[int, ...] = ()
+
+
+class Verify(Struct, frozen=True):
+    """Which of a user's ``passwords`` this is, is to be found out without holding anybody up. With ``slowed`` only one
+    that was found right lately is taken, and no other is looked at. Answered by Verified."""
+
+    session: int
+    number: int
+    name: str
+    password: str
+    passwords: tuple[Password, ...]
+    slowed: bool = False
+
+    def __repr__(self) -> str:
+        return f"Verify(session={self.session}, number={self.number}, name={self.name!r})"  # no password in any log
+
+    __str__ = __repr__
+
+
+class EndSessions(Struct, frozen=True):
+    """These connections end once what they asked for is answered; the sentence tells them why."""
+
+    sessions: tuple[int, ...]
+    sentence: str
 
 
 class BurstDone(Struct, frozen=True):
@@ -279,7 +318,7 @@ class Exit(Struct, frozen=True):
 
 Effect = Union[
     Persist, Compact, Send, SendToAll, ReplyTo, BurstDone, LogLine, Emit, HostRequest, Adopted, ComputeView,
-    TellFollowers, Deliver, Exit,
+    TellFollowers, Deliver, Verify, EndSessions, Exit,
 ]  # fmt: skip
 
 # --- what the node reads -----------------------------------------------------------------------------------------
@@ -421,3 +460,5 @@ class Settings(Struct, frozen=True):
     """Requests that take longer are kept for ``slow_log``."""
     bytes_max: int = 0
     """So much data this node holds at most, copies included; 0: no limit."""
+    secured: bool = False
+    """It takes nothing but TLS: ``--tls-mode require``."""

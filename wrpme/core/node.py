@@ -13,6 +13,8 @@ from typing import Any
 
 import msgspec
 
+from wrpme.core.access.sessions import Sessions
+from wrpme.core.access.user_admin import UserAdmin
 from wrpme.core.admin import Admin
 from wrpme.core.health.clocks import Clocks
 from wrpme.core.context import NodeContext
@@ -22,13 +24,14 @@ from wrpme.core.outbox import Origin
 from wrpme.core.io import (
     Adopted, ClockJumped, Deliver, Effect, FollowersBehind, Input, Exit, Process, LinkDown, LinkUp, NotSent, Persisted,
     PersistFailed, Publish, Reader, Received, Requested, SessionClosed, Settings, SettingsChanged, StopAsked, Emit,
-    TurnEnded, ViewComputed, Woken,
+    TurnEnded, Verified, ViewComputed, Woken,
 )  # fmt: skip
 from wrpme.core.layout import content_in, key_of, version_in
 from wrpme.core.membership import transitions as views
 from wrpme.core.membership.admission import Admission
 from wrpme.core.membership.lifecycle import Lifecycle
 from wrpme.core.membership.reports import Reports
+from wrpme.core.membership.speakers import Names, Objection, objection
 from wrpme.core.membership.view_sync import Adoption, ViewSync
 from wrpme.core.membership.voter import Voter
 from wrpme.core.membership.whereabouts import Whereabouts
@@ -47,6 +50,7 @@ from wrpme.errors import UnstableError
 from wrpme.core.limits import ASK_SECONDS, TICK_SECONDS
 from wrpme.limits import LATE_SECONDS, REPLICATION_USUAL
 from wrpme.protocol import ring
+from wrpme.protocol.access.messages import AddUser, Authenticate, GetUsers, RemoveUser, SetPasswords, WhoAmI
 from wrpme.protocol.events import ClusterEvent
 from wrpme.protocol.health import copies_in_words
 from wrpme.protocol.identities import Here, Published, Refused, Where
@@ -60,6 +64,7 @@ from wrpme.protocol.administration import CloseSnapshot, OpenSnapshot, SnapshotP
 from wrpme.protocol.stats import NodeStats
 from wrpme.protocol.administration import GetSlow, Kept
 from wrpme.protocol.view import Back, Down, Join, Member, NodeId, View
+from wrpme.protocol.view_index import public
 
 _HOT = {Forward, Forwarded, Streams, StreamAcks, Published}
 _BEATS = {Heartbeat, HeartbeatAck}
@@ -71,7 +76,7 @@ _IN_PLACE_OF_AN_ACK = (AskView, WholeView)
 _OF_ANY_HIVE = {Where, Here, Refused}
 _LOGGED = {
     "joined", "back", "restarted", "stopped", "down", "leaving", "left", "expelled", "forgotten", "recovered",
-    "replication",
+    "replication", "users",
 }  # fmt: skip
 """What happens to the hive and is worth a line of the log."""
 _OF_THIS_LIFE = (Heartbeat, HeartbeatAck, GetSuffix, Suffix, Committed, Streams, StreamAcks, FailureReport)
@@ -95,6 +100,8 @@ class Node:
         self.table = ReplicaTable(self.context, self.lifecycle.lasting_loss)
         self.sweep = Sweep(self.context, self.table)
         self.scans = Scans(self.context, self.table)
+        self.sessions = Sessions(self.context, self.lifecycle.voters)
+        self.user_admin = UserAdmin(self.context, self.lifecycle.quorum)
         self.follows = Follows(self.context, self.table, self.scans)
         self.whereabouts = Whereabouts(self.context, self._on_proven, self._on_moved)
         self.view_sync = ViewSync(self.context, self.lifecycle, self.whereabouts)
@@ -106,9 +113,10 @@ class Node:
         self.snapshots = Snapshots(self.context, self.scans)
         self.admin = Admin(self.context, self.lifecycle, self.voter, self.view_sync, self.status)
         self.router = Router(
-            self.context, self.table, self.lifecycle.not_serving, self.lifecycle.lasting_loss, self._local()
-        )
-        self.fast_path = FastPath(self.context, self.table, self.router)
+            self.context, self.table, self.lifecycle.not_serving, self.lifecycle.lasting_loss, self._local(),
+            self.sessions,
+        )  # fmt: skip
+        self.fast_path = FastPath(self.context, self.table, self.router, self.sessions)
         voter, follows, router, outbox = self.voter, self.follows, self.router, self.context.outbox
         self._inputs: dict[type[Any], Callable[[Any], None]] = {
             TurnEnded: self._on_turn_ended,
@@ -120,7 +128,8 @@ class Node:
             LinkDown: self._on_link_down,
             ViewComputed: voter.on_computed,
             NotSent: lambda given: router.on_not_sent(given.envelope),
-            SessionClosed: lambda given: follows.forget(given.session),
+            SessionClosed: self._on_session_closed,
+            Verified: self.sessions.on_verified,
             FollowersBehind: follows.fall_behind,
             Publish: lambda given: outbox.send_to_all(self.context.alive, given.published),
             StopAsked: self._on_stop_asked,
@@ -160,12 +169,22 @@ class Node:
             Follow: self.follows.follow,
             Unfollow: self.follows.unfollow,
             ConfirmFollow: self.follows.confirm,
+            Authenticate: self.sessions.authenticate,
+            WhoAmI: self.sessions.who_am_i,
+            GetUsers: self.user_admin.get_users,
+            AddUser: self.user_admin.add_user,
+            SetPasswords: self.user_admin.set_passwords,
+            RemoveUser: self.user_admin.remove_user,
         }
 
     @property
     def view(self) -> View | None:
         """The view that this node has adopted."""
         return self.context.view
+
+    def objection(self, envelope: Envelope, names: Names) -> Objection | None:
+        """See :mod:`wrpme.core.membership.speakers`."""
+        return objection(self.context, envelope, names)
 
     # --- inputs --------------------------------------------------------------------------------------------------
 
@@ -174,13 +193,15 @@ class Node:
         self.context.now = now
         if self.view_sync.start():
             self._follow_views()
+            if not self.settings.secured and (refusal := self.admission.wants_tls()):
+                self.context.outbox.effects.append(Exit(1, refusal))
             if refusal := self.admission.wrong_replication(self.settings.replication):
                 self.context.say("warning", f"{refusal}; this node goes on with what its hive keeps")
         elif self.settings.new_hive:
             settings = self.settings
             view = views.found(
                 settings.new_hive, settings.id, settings.incarnation, settings.address,
-                settings.replication or REPLICATION_USUAL,
+                settings.replication or REPLICATION_USUAL, settings.secured,
             )  # fmt: skip
             self.context.say("info", f"founding hive {settings.new_hive.hex()[:8]}")
             self.view_sync.learn(view)
@@ -254,6 +275,10 @@ class Node:
         self.lifecycle.on_link_down(given.address, given.reason)
         self._on_link(given.address)
         self.whereabouts.on_link(given.address, False)
+
+    def _on_session_closed(self, given: SessionClosed) -> None:
+        self.follows.forget(given.session)
+        self.sessions.closed(given.session)
 
     def _on_stop_asked(self, given: StopAsked) -> None:
         self.lifecycle.stop()
@@ -480,7 +505,7 @@ class Node:
     def _on_body(self, source: NodeId, session: int, envelope: Envelope) -> None:
         context, body = self.context, envelope.body
         if isinstance(body, Forward):
-            self.router.request((session, source, body.room), body.request)
+            self._on_forward(source, session, envelope, body)
         elif isinstance(body, Forwarded):
             self.router.on_forwarded(source, body)
         elif isinstance(body, Streams):
@@ -517,6 +542,16 @@ class Node:
             self._on_takeover(source, body)
         else:
             self.voter.on_message(source, body)
+
+    def _on_forward(self, source: NodeId, session: int, envelope: Envelope, body: Forward) -> None:
+        """Not of a node that may not know yet that the user who asks there is gone."""
+        context = self.context
+        if context.view is not None and envelope.epoch < context.view.users_since:
+            self._decline(session, envelope)
+            return
+        context.asker = body.who
+        self.router.request((session, source, body.room), body.request)
+        context.asker = ""
 
     def _answer_heartbeats(self, sources: Iterable[NodeId]) -> None:
         """Only at equal epochs; one that came before this node had adopted its view is answered when it has."""
@@ -580,6 +615,7 @@ class Node:
         if adoption.is_news:
             self.view_sync.tell_all(before, view)
         self.lifecycle.adopt(view)
+        self.sessions.adopt(view)
         self.table.adopt(view, patch)
         self.follows.adopt(view)
         self.router.adopt(self.view_sync.stopping(view))
@@ -640,7 +676,7 @@ class Node:
 
     def view_for(self, number: int) -> ViewIs | None:
         """The answer to a request of that id for the view; None where there is none yet."""
-        return ViewIs(number, self.context.me, self.view) if self.view is not None else None
+        return ViewIs(number, self.context.me, public(self.view)) if self.view is not None else None
 
     @property
     def events(self) -> Sequence[ClusterEvent]:
@@ -671,6 +707,7 @@ class Node:
         for replica in self.table.mine:
             replica.validate()
             assert lives or not replica.serving, "only a live member serves"
+        self.sessions.validate()
         if self.view is not None:
             latest = self.view_sync.latest
             assert latest is not None and latest.epoch >= self.view.epoch, "a view is learnt, then adopted"

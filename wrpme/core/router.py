@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 
+from wrpme.core.access.sessions import Sessions
 from wrpme.core.context import NodeContext
 from wrpme.core.outbox import NO_ROOM, Collected, Origin, Part
 from wrpme.core.io import HostRequest, Memory
@@ -29,6 +30,7 @@ from wrpme.limits import (
     EXPIRY_MILLISECONDS_MAX, MANY_BYTES_MAX, MANY_REQUESTS_MAX, STOP_SECONDS_MAX, TRANSACTION_BYTES_MAX,
     TRANSACTION_REQUESTS_MAX,
 )  # fmt: skip
+from wrpme.protocol.access.messages import USER_REQUESTS
 from wrpme.protocol.address import listed
 from wrpme.protocol.identities import GetHive
 from wrpme.protocol.administration import ForgetNode, LeaveNode, Recover, SetReplication, StopNode
@@ -47,6 +49,7 @@ from wrpme.protocol.administration import GetSlow, kind_in_words, request_id_of
 from wrpme.protocol.ring import CURSOR_BITS, arc_at, owner_among, position_at, position_of
 from wrpme.protocol.validation import apart, check_alias, check_content, check_first, check_number
 from wrpme.protocol.view import NOBODY, Arc, NodeId, State
+from wrpme.protocol.view_index import public
 
 _WITH_LIFE = frozenset((Put, Update, GetUpdate, Cas, CasVersion, Add, Append))
 _WITH_CONTENT = frozenset((Put, Update, GetUpdate, Cas, CasVersion, Append, SetRange))
@@ -63,6 +66,8 @@ _TO_NODES = (
     PrefixScan, Count, RemoveAll, GetStatus, GetConfig, StopNode, LeaveNode, VerifyArc, GetHoldings, Many, GetSlow,
     *SNAPSHOT_REQUESTS,
 )  # fmt: skip
+_HERE = (ForgetNode, Recover, SetReplication, Follow, Unfollow, ConfirmFollow, *USER_REQUESTS)
+"""What the node that is asked sees to itself."""
 _OF_OWNERS = (PrefixScan, Count, RemoveAll, Many, *SNAPSHOT_REQUESTS)
 """What is asked of a node because some view has it as an owner."""
 _MOVED = "the owner of this part of the ring is changing; nothing was changed, try again"
@@ -162,8 +167,8 @@ def _check(request: EntryRequest) -> None:
 
 
 class Router:
-    """``not_serving`` says why this node as a whole serves nothing now, or gives None; ``quorum`` why it has seen none
-    for longer than a moment, or gives an empty text."""
+    """``sessions`` says who asks; ``not_serving`` says why this node as a whole serves nothing now, or gives None;
+    ``quorum`` why it has seen none for longer than a moment, or gives an empty text."""
 
     def __init__(
         self,
@@ -172,8 +177,10 @@ class Router:
         not_serving: Callable[[], WrpmeError | None],
         quorum: Callable[[], str],
         local: dict[type[Any], Callable[[Origin, Any], None]],
+        sessions: Sessions,
     ) -> None:
         self.context = context
+        self._sessions = sessions
         self.table = table
         self._not_serving = not_serving
         self._quorum = quorum
@@ -193,6 +200,11 @@ class Router:
     def request(self, origin: Origin, request: Request) -> None:
         """Answers, now or later, or passes on."""
         kind = type(request)
+        if self._sessions.asks and type(origin) is int:
+            if (refusal := self._sessions.refusal(origin, request)) is not None:
+                self._refuse(origin, request, refusal)
+                return
+            request = self._sessions.narrowed(origin, request)
         if isinstance(request, _ENTRIES):
             if type(origin) is int:
                 self.requests[kind] += 1
@@ -218,13 +230,24 @@ class Router:
             self.context.outbox.reply(origin, Content(request.id, view.hive if view is not None else b""))
         elif isinstance(request, Traced):
             self._traced(origin, request)
-        elif isinstance(request, ForgetNode | Recover | SetReplication | Follow | Unfollow | ConfirmFollow):
+        elif isinstance(request, _HERE):
             self._local[kind](origin, request)
         elif isinstance(origin, int):
             self.context.outbox.effects.append(HostRequest(origin, request))
         else:
             own = UsageError("a watch, and the log, are asked for at the very node: nobody passes that on")
             self.context.outbox.fail(origin, request.id, own)
+
+    def _refuse(self, origin: int, request: Request, refusal: WrpmeError) -> None:
+        """Whoever asks may not, or has not said who he is; of what is audited there is a line."""
+        context = self.context
+        if isinstance(request, AUDITED):
+            context.audit.begin((origin, request.id), request, context.me, context.who(origin))
+        if isinstance(request, (*_ENTRIES, Transaction)):
+            context.responses.put_off(origin, type(request))
+            context.refuse(origin, request, refusal)
+        else:
+            context.outbox.fail(origin, request.id, refusal)
 
     def _traced(self, origin: Origin, request: Traced) -> None:
         """A request with an id: the lines that tell of it come beside its usual way."""
@@ -382,7 +405,7 @@ class Router:
             refusal = self._not_serving() or UnstableError("this node starts; try again")
             context.outbox.fail(origin, request.id, refusal)
         else:
-            context.outbox.reply(origin, ViewIs(request.id, context.me, context.known or context.view))
+            context.outbox.reply(origin, ViewIs(request.id, context.me, public(context.known or context.view)))
 
     # --- passing on ----------------------------------------------------------------------------------------------
 
@@ -428,7 +451,8 @@ class Router:
             if trace is not None:
                 self.context.traces.step(trace.request_id, f"passed on to {passed.address}")
                 request = Traced(self._number, trace.request_id, request)  # type: ignore[arg-type]
-        self.context.outbox.send(passed.node, Forward(request, max(passed.room, ANSWER_BYTES_USUAL)), passed.size)
+        who = self.context.who(passed.origin) if isinstance(request, AUDITED) else ""
+        self.context.outbox.send(passed.node, Forward(request, max(passed.room, ANSWER_BYTES_USUAL), who), passed.size)
 
     def _end(self, number: int) -> Passed:
         passed = self._forwards.pop(number)

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from wrpme import options
-from wrpme.daemon.security.tls import OFF
+from wrpme.daemon.security.tls import OFF, Tls
 from wrpme.files import option_values
 from wrpme.files import file_text, option_files
 from wrpme.files.certificates import TlsFiles
@@ -77,6 +77,14 @@ class Config(msgspec.Struct, frozen=True):
             "replication": self.replication or None,
         }
         return {name: (_utf8(value), _utf8(self.given.origin(name))) for name, value in found.items()}
+
+    def secured(self) -> Tls | None:
+        """Returns what its connections are secured with; None where they are not.
+
+        Raises:
+            UsageError: the files of its certificate can't be used.
+        """
+        return Tls(self.tls_mode, self.tls_files, self.advertise) if self.tls_mode != OFF else None
 
     def as_json(self) -> str:
         """Returns the configuration as GetConfig answers it."""
@@ -149,7 +157,9 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] | None = None
         given = options.layered(given, file.values, file.origins)
     config = msgspec.structs.replace(_checked(given), strays=tuple(strays))
     if "check-config" in given:
-        sys.stderr.write("".join(f"wrpmed: {stray(name)}\n" for name in strays))
+        secured = config.secured()
+        told = [*map(stray, strays), *(secured.troubles if secured is not None else ())]
+        sys.stderr.write("".join(f"wrpmed: {line}\n" for line in told))
         sys.stdout.write(config.as_text() + "\n")
         raise SystemExit(0)
     return config

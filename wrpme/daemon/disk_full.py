@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import inf
 
+from wrpme.core.access.sessions import NobodyAsked
 from wrpme.core.fast_path import NoFastPath
+from wrpme.core.membership.speakers import Names
 from wrpme.core.io import Effect, Input, Exit, ReplyTo, Requested, StopAsked, HostRequest
 from wrpme.daemon.resources import free_bytes
 from wrpme.errors import DiskFullError, StorageError
 from wrpme.limits import DISK_FREE_BYTES_MIN, MIB
 from wrpme.protocol.events import ClusterEvent
-from wrpme.protocol.messages import Failed, GetLog, Request, ViewIs
+from wrpme.protocol.messages import Envelope, Failed, GetLog, Request, ViewIs
 
 
 class UnavailableNode:
@@ -28,6 +30,7 @@ class UnavailableNode:
         self._sentence = sentence
         self._code = code
         self.fast_path = NoFastPath()
+        self.sessions = NobodyAsked()
 
     def start(self, now: float) -> list[Effect]:
         """Has nothing to do."""
@@ -46,6 +49,9 @@ class UnavailableNode:
         if isinstance(request, GetLog):
             return [HostRequest(session, request)]
         return [ReplyTo(session, Failed(request.id, self._code, self._sentence))]
+
+    def objection(self, envelope: Envelope, names: Names) -> None:
+        """Objects to nothing, as it heeds nothing."""
 
     def stats(self, now: float) -> str:
         """Returns no figures: a request to watch is declined too."""

@@ -175,3 +175,8 @@ COMPUTED_HERE_MEMBERS_MAX = 8
 """The next view of a larger hive is computed beside the loop: each node that joins takes 4 to 6 ms there."""
 WATCH_SECONDS = 0.5
 """How often a watcher is told figures."""
+PASSWORDS_WAITING_MAX = 64
+"""So many passwords wait to be looked at; each takes some 40 ms of a core."""
+PASSWORDS_REMEMBERED_MAX = 1024
+DISMISS_SECONDS_MAX = 5.0
+"""A connection whose user is gone ends when its last request is answered, or after so long."""

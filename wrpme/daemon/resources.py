@@ -6,6 +6,7 @@ The disk is looked at in a thread of its own, one look after the other: where it
 from __future__ import annotations
 
 import os
+import resource
 import threading
 from collections import Counter
 from contextlib import suppress
@@ -15,6 +16,12 @@ from msgspec.structs import replace
 from wrpme.core.io import ProcessStats
 from wrpme.daemon.limits import DISK_LOOK_SECONDS
 from wrpme.limits import DISK_FREE_BYTES_MIN
+
+
+def no_core_dumps() -> None:
+    """Lets the system write no image of this process to a disk if it crashes: there would be keys in it."""
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
 class Machine:

@@ -18,14 +18,16 @@ from typing import Protocol
 
 import msgspec
 
+from wrpme.core.access.sessions import Access
 from wrpme.core.fast_path import FastPath, NoFastPath
 from wrpme.core.io import (
     Process,
     Adopted, BurstDone, ClockJumped, Compact, ComputeView, Deliver, Effect, Input, Exit, LinkDown, LinkUp, NotSent,
     Persist, Persisted, PersistFailed, Publish, Received, ReplyTo, LogLine, Send, SendToAll, SessionClosed,
-    SettingsChanged, StopAsked, Emit, HostRequest, TellFollowers, TurnEnded, Woken,
+    SettingsChanged, StopAsked, Emit, EndSessions, HostRequest, TellFollowers, TurnEnded, Verify, Woken,
 )  # fmt: skip
 from wrpme.core.membership.compute import compute
+from wrpme.core.membership.speakers import Names, Objection
 from wrpme.daemon.clock import Clock
 from wrpme.daemon.limits import DRAIN_SECONDS, MANY_TURN_BYTES
 from wrpme.daemon.log import Log
@@ -39,13 +41,16 @@ from wrpme.daemon.net.redis.channels import Channels
 from wrpme.daemon.net.redis.client import NO_OPTIONS, Options
 from wrpme.daemon.net.redis.figures import Figures
 from wrpme.daemon.net.redis.session import RedisSession
-from wrpme.daemon.net.server import Server
+from wrpme.daemon.net.server import Server, Session
 from wrpme.daemon.net.watchers import Watched, Watchers
+from wrpme.daemon.security.passwords import Passwords
 from wrpme.daemon.security.tls import Tls
 from wrpme.daemon.storage.writer import Disk, is_expected
 from wrpme.daemon.systemd import Outlook
 from wrpme.daemon.work import Work
-from wrpme.errors import BusyError, DamagedError, DiskFullError, ShortageError, StorageError, UnstableError, WrpmeError
+from wrpme.errors import (
+    BusyError, DamagedError, DiskFullError, ShortageError, StorageError, UnstableError, WrpmeError,
+)  # fmt: skip
 from wrpme.daemon.limits import COMPUTED_HERE_MEMBERS_MAX
 from wrpme.limits import (
     CLOSE_SECONDS_MAX, LARGE_BYTES, NODE_SESSIONS_MAX, SESSIONS_MAX, STOP_SECONDS_MAX, TURN_BYTES,
@@ -70,6 +75,9 @@ class NodeLike(Watched, Teller, Protocol):
     wake_at: float
 
     @property
+    def sessions(self) -> Access: ...
+
+    @property
     def fast_path(self) -> FastPath | NoFastPath: ...
 
     def start(self, now: float) -> list[Effect]: ...
@@ -77,6 +85,8 @@ class NodeLike(Watched, Teller, Protocol):
     def handle(self, given: Input, now: float) -> list[Effect]: ...
 
     def request(self, session: int, request: Request, now: float) -> list[Effect]: ...
+
+    def objection(self, envelope: Envelope, names: Names) -> Objection | None: ...
 
 
 class Runner:
@@ -157,6 +167,7 @@ class Runner:
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = inf
         self._stop_asked = False
+        self._passwords = Passwords(self._loop.call_soon_threadsafe, self._handle)
         self._tls = tls
         self._tls_troubles: tuple[str, ...] = ()
 
@@ -187,6 +198,7 @@ class Runner:
         if self._alarm is not None:
             self._alarm.cancel()
         self._watchers.close()
+        self._passwords.close()
         self.flush()
         await self.links.close()
         farewell = b""
@@ -269,14 +281,27 @@ class Runner:
             self.defect(error)
         return done or 1
 
-    def get(self, aliases: Sequence[bytes], now: float) -> tuple[list[bytes | None], float]:
+    def objection(self, envelope: Envelope, names: Names) -> Objection | None:
+        """See :class:`wrpme.daemon.net.connection.Host`."""
+        return self._node.objection(envelope, names)
+
+    @property
+    def access(self) -> Access:
+        """See :class:`wrpme.daemon.net.connection.Host`."""
+        return self._node.sessions
+
+    def forget_user(self, session: int) -> None:
+        """See :class:`wrpme.daemon.net.connection.Host`."""
+        self._handle(SessionClosed(session))
+
+    def get(self, session: int, aliases: Sequence[bytes], now: float) -> tuple[list[bytes | None], float]:
         """See :class:`wrpme.daemon.net.connection.Host`. The node has nothing to do at the end of the turn."""
         if self._over:
             return [], now
         if self._jumped is not None:
             self._tell_jump()
         try:
-            found, until = self._fast_path.get(aliases, now)
+            found, until = self._fast_path.get(session, aliases, now)
         except Exception as error:
             self.defect(error)
             return [], now
@@ -377,6 +402,8 @@ class Runner:
                 self._watchers.end_turn()
             if self._tellings.due:
                 self._tellings.go_on()
+            if self.server.dismissed:
+                self.server.see_off(now)
         except Exception as error:
             self.defect(error)
         self.flush()
@@ -478,6 +505,12 @@ class Runner:
                 wire.put(notice)
             self._watchers.adopted()
             self._adopted()
+        elif isinstance(effect, Verify):
+            self._passwords.look_at(effect)
+        elif isinstance(effect, EndSessions):
+            for session in effect.sessions:
+                if isinstance(wire := self._wires.get(session), Session):
+                    self.server.dismiss(wire, effect.sentence, now)
         elif isinstance(effect, Exit):
             self._finish(effect)
 

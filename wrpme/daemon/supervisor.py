@@ -39,7 +39,7 @@ from wrpme.daemon.net.listen import room
 from wrpme.daemon.net.redis.client import Options
 from wrpme.daemon.resources import Machine
 from wrpme.daemon.runner import NodeLike, Runner
-from wrpme.daemon.security.tls import OFF, Tls
+from wrpme.daemon.security.tls import REQUIRE, Tls
 from wrpme.daemon.storage import identity, leveldb, quarantine, rejoin
 from wrpme.daemon.storage.identity import Identity
 from wrpme.daemon.storage.leveldb import LevelStore
@@ -95,7 +95,9 @@ class Supervisor:
         self._hung_up = asyncio.Event()
         self._sockets = sockets
         self._log = log
-        self._tls = _tls(config)
+        self._tls = config.secured()
+        if self._tls is not None:
+            resources.no_core_dumps()
         self._stamp: tuple[object, ...] = ()
         """Of the files of the certificate, as they were when they were read last."""
         self._clock = _clock()
@@ -384,6 +386,7 @@ class Supervisor:
             new_hive=b"" if opened.peers else os.urandom(16),
             config=config.as_json(),
             former=opened.former,
+            secured=config.tls_mode == REQUIRE,
         )
 
     def _make_runner(
@@ -511,10 +514,6 @@ class Supervisor:
         kept = quarantine.isolate(self._config.root, quarantine.FORMER, RejoinInfo(info.hive, end.rejoin))
         line = f"{told}; its data was set aside as {kept}, and it joins the hive as another node at {where}"
         self._log.say("warning", line)
-
-
-def _tls(config: Config) -> Tls | None:
-    return Tls(config.tls_mode, config.tls_files, config.advertise) if config.tls_mode != OFF else None
 
 
 def _hive(info: RejoinInfo) -> str:

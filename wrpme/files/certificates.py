@@ -39,6 +39,7 @@ def client_context(files: TlsFiles) -> ssl.SSLContext:
         UsageError: a file can't be used; the sentence says which, and why.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.hostname_checks_common_name = False
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if files.ca:
         _trust(context, files.ca)

@@ -8,7 +8,9 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from wrpme.errors import UsageError
 from wrpme.protocol import address, validation
+from wrpme.protocol.access.users import wrong_name
 from wrpme.protocol.quoting import size_text, typed_alias
 
 NUMBER_CHARACTERS_MAX = 40
@@ -100,6 +102,17 @@ def alias(given: str) -> bytes:
     return found
 
 
+def user(given: str) -> str:
+    """Returns the name of a user.
+
+    Raises:
+        UsageError: nobody can have it.
+    """
+    if wrong := wrong_name(given):
+        raise UsageError(wrong)
+    return given
+
+
 def path(given: str) -> str:
     """Returns the name of a file, or raises ValueError."""
     if "\0" in given:
@@ -117,4 +130,6 @@ NODE = replace(HOST_PORT, is_node=True)
 FILE = Value("FILE", "the name of a file", path)
 DIRECTORY = Value("DIR", "the name of a directory", path)
 ALIAS = Value("ALIAS", "an alias", alias)
+PREFIX = Value("PREFIX", "the first bytes of an alias", alias)
+USER = Value("NAME", "the name of a user", user)
 TIME = Value("TIME", "a time or a span such as 10m", str)

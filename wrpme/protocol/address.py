@@ -45,6 +45,10 @@ def parse(text: str) -> Address:
     """
     text = "".join(character if character.isprintable() else "?" for character in text)
     shown = f'"{text[:80]}"'
+    scheme, _, rest = text.partition("://")
+    if rest:
+        by_tls = ", and ask for TLS by --tls-ca FILE" if scheme.endswith("s") else ""
+        raise UsageError(f"{shown} is no address: write HOST:PORT alone, without {scheme[:20]}://{by_tls}")
     if text.startswith("["):
         host, bracket, rest = text[1:].partition("]")
         if not bracket or (rest and not rest.startswith(":")):
@@ -110,3 +114,10 @@ def is_number(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def is_loopback(address: str) -> bool:
+    """Whether nobody but this machine reaches a port at that HOST:PORT. Of a name only ``localhost`` is known to be
+    so."""
+    host = parse(address).host
+    return host == "localhost" or (is_number(host) and ip_address(host.partition("%")[0]).is_loopback)

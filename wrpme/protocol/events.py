@@ -23,6 +23,7 @@ KINDS: dict[str, str] = {
     "expelled": "a dead member is not waited for any longer",
     "forgotten": "an operator gave a dead member up",
     "replication": "an operator wants another number of copies of each entry",
+    "users": "an admin added, changed or removed a user",
     "recovered": "an operator began a new generation without the missing voters",
     "voter": "a member is one more voter",
     "copying": "a node begins to receive arcs",

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from msgspec import Struct
 
 from wrpme.limits import SLOTS
-from wrpme.protocol.address import listed
+from wrpme.protocol.address import is_loopback, listed
 from wrpme.protocol.view import Member, NodeId, View
 from wrpme.protocol.view_index import Index, index_of, seniority
 
@@ -61,3 +61,13 @@ def _in_order(index: Index, nodes: Collection[NodeId]) -> list[Member]:
 def _share(slots: int) -> str:
     share = 100 * slots / SLOTS
     return f"{share:.0f} %" if share >= 1 or not slots else "a little"
+
+
+# --- who is let in -------------------------------------------------------------------------------------------------
+
+OPEN = "the hive has no users: whoever reaches a port of it reads, writes and stops it"
+
+
+def is_exposed(view: View) -> bool:
+    """Whether somebody on another machine may reach a node."""
+    return not all(is_loopback(member.address) for member in view.members)

@@ -15,11 +15,13 @@ from typing import Union
 
 from msgspec import Struct
 
-from wrpme.protocol.administration import ForgetNode, LeaveNode, Recover, SetReplication, StopNode
+from wrpme.protocol.access.messages import GetUsers, Identity, UserRequest, Users, WhoAmI
+from wrpme.protocol.administration import (
+    SNAPSHOT_REQUESTS, ForgetNode, GetSlow, Kept, LeaveNode, Recover, SetReplication, SlowLog, Snapshot, SnapshotPart,
+    SnapshotRequest, StopNode,
+)  # fmt: skip
 from wrpme.protocol.events import ClusterEvent
 from wrpme.protocol.identities import GetHive, Here, Published, Refused, Where
-from wrpme.protocol.administration import SNAPSHOT_REQUESTS, Snapshot, SnapshotPart, SnapshotRequest
-from wrpme.protocol.administration import GetSlow, Kept, SlowLog
 from wrpme.protocol.view import Ballot, Change, NodeId, Proposal, View
 
 # --- requests ----------------------------------------------------------------------------------------------------
@@ -331,11 +333,13 @@ class RingScan(Struct, frozen=True, array_like=True, tag=59, gc=False):
     """A page of aliases in the order of the ring, from ``cursor`` on, which is 0 at first and has 53 bits; see
     :func:`wrpme.protocol.ring.cursor_of`. Whoever owns the arc that it lies in answers with Aliases: ``last`` is the
     next cursor in 8 bytes, and where there is none, not ``more``. An entry that exists while all pages are asked for is
-    in one of them, whoever owns its arc meanwhile. A page may have none, and may have more than ``count_max``."""
+    in one of them, whoever owns its arc meanwhile. A page may have none, and may have more than ``count_max``. With
+    ``prefixes`` only aliases that begin with one of them are told."""
 
     id: int
     cursor: int
     count_max: int = 1000
+    prefixes: tuple[bytes, ...] = ()
 
 
 NO_VERSION = bytes(16)
@@ -382,12 +386,12 @@ class Traced(Struct, frozen=True, array_like=True, tag=27):
 
 Request = Union[
     EntryRequest, Transaction, RingScan, NodeRequest, GetView, ForgetNode, Recover, SetReplication, Watch, GetLog,
-    GetHive, FollowRequest, Traced,
+    GetHive, FollowRequest, Traced, UserRequest,
 ]  # fmt: skip
 READS = (
     Get, GetExpiry, GetRange, Exists, PrefixScan, RingScan, Count, GetStatus, GetConfig, GetView, VerifyArc, Watch,
     GetLog, GetHoldings, GetHive, Follow, Unfollow, ConfirmFollow, IfVersion, IfContent, GetSlow,
-    *SNAPSHOT_REQUESTS,
+    WhoAmI, GetUsers, *SNAPSHOT_REQUESTS,
 )  # fmt: skip
 """Requests that change nothing."""
 
@@ -549,6 +553,7 @@ class FollowEnded(Struct, frozen=True, array_like=True, tag=82, gc=False):
 FollowReply = Union[Following, Changes, FollowEnded]
 Reply = Union[
     EntryReply, Results, Aliases, ViewIs, Text, Notice, Told, Holdings, FollowReply, Snapshot, SnapshotPart, SlowLog,
+    Identity, Users,
 ]  # fmt: skip
 
 # --- between nodes -----------------------------------------------------------------------------------------------
@@ -644,10 +649,12 @@ class HeartbeatAck(Struct, frozen=True, array_like=True, tag=112):
 
 
 class Forward(Struct, frozen=True, array_like=True, tag=113):
-    """A client's request, under the forwarder's own number; a content in the answer may have ``room`` bytes."""
+    """A client's request, under the forwarder's own number; a content in the answer may have ``room`` bytes. Of what is
+    audited ``who`` says who asked."""
 
     request: Request
     room: int = 0
+    who: str = ""
 
 
 class Forwarded(Struct, frozen=True, array_like=True, tag=114):

@@ -41,6 +41,9 @@ def clock_sentence(address: str, ahead: float, others: str) -> str:
     )
 
 
+CERTIFICATE_OF = "the certificate of "
+
+
 class NodeStats(Struct, frozen=True):
     """What a node tells of itself; see the reference of ``node_status``. Counters begin at 0 with each start."""
 
@@ -70,7 +73,8 @@ class NodeStats(Struct, frozen=True):
     suspected: tuple[str, ...] = ()
     quorum: str = ""
     troubles: tuple[str, ...] = ()
-    """What an operator should look at: addresses and directories that are not what the hive takes them for."""
+    """What an operator should look at: addresses and directories that are not what the hive takes them for, and a
+    certificate with little of its life left, which begins with ``CERTIFICATE_OF``."""
     joining: int = 0
     """Nodes that have asked this one to be taken in, and wait for it; a voter tells."""
     copies_out: tuple[Copy, ...] = ()
@@ -124,10 +128,11 @@ class NodeStatus(Struct, frozen=True):
 
 
 class HiveStatus(Struct, frozen=True):
-    """The view of one node, and what each member told."""
+    """The view of one node, and what each member told; ``open`` tells that the hive has no users."""
 
     view: View
     nodes: tuple[NodeStatus, ...]
+    open: bool = False
 
 
 def condition_of(status: HiveStatus, by_view: health.Condition | None = None) -> health.Condition:

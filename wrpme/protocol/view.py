@@ -10,6 +10,8 @@ from typing import Union
 
 from msgspec import Struct
 
+from wrpme.protocol.access.users import User
+
 NodeId = bytes
 NOBODY: NodeId = b""
 
@@ -25,13 +27,15 @@ class State(IntEnum):
 
 
 class Member(Struct, frozen=True, array_like=True):
-    """A node of the hive; ``joined`` is the epoch of its first view, and so its seniority."""
+    """A node of the hive; ``joined`` is the epoch of its first view, and so its seniority. One that is ``secured``
+    takes nothing but TLS."""
 
     id: NodeId
     incarnation: int
     address: str
     joined: int
     state: State
+    secured: bool = False
 
 
 class Arc(Struct, frozen=True, array_like=True):
@@ -54,7 +58,8 @@ class View(Struct, frozen=True, array_like=True, dict=True):
     """The agreed, numbered picture of the whole hive. ``members`` are in order of seniority, ``arcs`` of the ring;
     the first of ``voters`` is the senior. ``branch`` tells generations of one number apart: two may have been begun on
     both sides of a cut. ``tags`` says by which rule the positions of its entries are computed, for as long as the hive
-    exists, see :func:`wrpme.protocol.ring.position_of`; hives of former releases have none. What is looked up in it is
+    exists, see :func:`wrpme.protocol.ring.position_of`; hives of former releases have none. ``users`` are in the order
+    of their names, and ``users_since`` is the epoch of the view that changed them last. What is looked up in it is
     worked out once and kept beside it, see :mod:`wrpme.protocol.view_index`."""
 
     epoch: int
@@ -66,6 +71,8 @@ class View(Struct, frozen=True, array_like=True, dict=True):
     voters: tuple[NodeId, ...]
     branch: int = 0
     tags: bool = False
+    users: tuple[User, ...] = ()
+    users_since: int = 0
 
 
 # --- changes of the view -----------------------------------------------------------------------------------------
@@ -78,6 +85,7 @@ class Join(Struct, frozen=True, array_like=True, tag=1):
     incarnation: int
     address: str
     replication: int = 0
+    secured: bool = False
 
 
 class Mark(Struct, frozen=True, array_like=True):
@@ -103,6 +111,7 @@ class Back(Struct, frozen=True, array_like=True, tag=2):
     epoch: int = 0
     marks: tuple[Mark, ...] = ()
     known: int = 0
+    secured: bool = False
 
 
 class Down(Struct, frozen=True, array_like=True, tag=3):
@@ -180,13 +189,27 @@ class Replicate(Struct, frozen=True, array_like=True, tag=10):
     known: int
 
 
-Change = Union[Join, Back, Down, Synced, Activated, Elect, Leave, Expel, Forget, Replicate]
+class PutUser(Struct, frozen=True, array_like=True, tag=11):
+    """An admin wants that user, where he knows him as of the view ``known``, or knows of none of that name (0)."""
+
+    user: User
+    known: int
+
+
+class DropUser(Struct, frozen=True, array_like=True, tag=12):
+    """An admin wants no user of that name, whom he knows as of the view ``known``."""
+
+    name: str
+    known: int
+
+
+Change = Union[Join, Back, Down, Synced, Activated, Elect, Leave, Expel, Forget, Replicate, PutUser, DropUser]
 
 
 class Patch(Struct, frozen=True, array_like=True):
     """What makes the next view of one: members and arcs that are new or differ, and those that are gone (members by id,
-    arcs by their end); the voters if they differ, else nobody; the number of copies if it differs, else 0. Its size is
-    that of the change, not of the hive."""
+    arcs by their end); the voters if they differ, else nobody; the number of copies if it differs, else 0; users that
+    are new or differ, and the names of those that are gone. Its size is that of the change, not of the hive."""
 
     members: tuple[Member, ...] = ()
     left: tuple[NodeId, ...] = ()
@@ -194,6 +217,8 @@ class Patch(Struct, frozen=True, array_like=True):
     ends: tuple[int, ...] = ()
     voters: tuple[NodeId, ...] = ()
     replication: int = 0
+    users: tuple[User, ...] = ()
+    gone: tuple[str, ...] = ()
 
 
 class Proposal(Struct, frozen=True, array_like=True):

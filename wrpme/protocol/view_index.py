@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from hashlib import blake2b
 
 import msgspec
+from msgspec.structs import replace
 
+from wrpme.protocol.access.users import User
 from wrpme.protocol.arc_table import ArcTable
 from wrpme.protocol.ring import owner_among
 from wrpme.protocol.view import Arc, Member, NodeId, Patch, State, View
@@ -19,7 +21,7 @@ from wrpme.protocol.view import Arc, Member, NodeId, Patch, State, View
 _ENCODE = msgspec.msgpack.Encoder().encode
 _DECODE = msgspec.msgpack.Decoder(View).decode
 GENERATIONS, BRANCHES = 1 << 16, 1 << 24
-_KEY = "index"
+_KEY, _PUBLIC = "index", "public"
 _SUM_BYTES = 16
 _SUMS = 1 << 8 * _SUM_BYTES
 
@@ -32,6 +34,9 @@ def seniority(member: Member) -> tuple[int, NodeId]:
 def _hash(kind: bytes, part: Member | Arc | None) -> int:
     if part is None:
         return 0
+    if type(part) is Member and not part.secured:  # as members of former releases are, whose digests have to agree
+        told: object = (part.id, part.incarnation, part.address, part.joined, part.state)
+        return int.from_bytes(blake2b(_ENCODE(told), digest_size=_SUM_BYTES, person=kind).digest(), "big")
     return int.from_bytes(blake2b(_ENCODE(part), digest_size=_SUM_BYTES, person=kind).digest(), "big")
 
 
@@ -131,7 +136,9 @@ class Index:
             self.alive = alive
             self.table.live(alive)
 
-    def patch(self, base: View, voters: Sequence[NodeId], replication: int) -> Patch:
+    def patch(
+        self, base: View, voters: Sequence[NodeId], replication: int, users: Sequence[User] | None = None
+    ) -> Patch:
         """What was changed since the index was copied, which was that of ``base``."""
         members = [(found, former) for node, former in self.before.items() if (found := self.members.get(node))]
         arcs, ends = self.table.changes()
@@ -142,13 +149,15 @@ class Index:
             ends,
             tuple(voters) if tuple(voters) != base.voters else (),
             replication if replication != base.replication else 0,
+            *users_changed(base.users, base.users if users is None else users),
         )
 
-    def view(self, base: View, voters: Sequence[NodeId], replication: int) -> View:
-        """The view after ``base`` that this is the index of."""
+    def view(self, base: View, voters: Sequence[NodeId], replication: int, users: Sequence[User] | None = None) -> View:
+        """The view after ``base`` that this is the index of; ``users`` where they are others."""
+        since = base.users_since if users is None else base.epoch + 1
         made = View(
             base.epoch + 1, base.hive, base.generation, replication, tuple(self.order), tuple(self.table.arcs),
-            tuple(voters), base.branch, base.tags,
+            tuple(voters), base.branch, base.tags, base.users if users is None else tuple(users), since,
         )  # fmt: skip
         made.__dict__[_KEY] = self
         return made
@@ -180,7 +189,18 @@ def patched(view: View, patch: Patch) -> View:
         index.table.drop(end)
     for arc in patch.arcs:
         index.table.put(arc)
-    return index.view(view, patch.voters or view.voters, patch.replication or view.replication)
+    users: list[User] | None = None
+    if patch.users or patch.gone:
+        changed = {user.name: user for user in (*view.users, *patch.users)}
+        users = [changed[name] for name in sorted(changed) if name not in patch.gone]
+    return index.view(view, patch.voters or view.voters, patch.replication or view.replication, users)
+
+
+def users_changed(before: Sequence[User], after: Sequence[User]) -> tuple[tuple[User, ...], tuple[str, ...]]:
+    """Returns the users that are new or differ, and the names of those that are gone."""
+    known, names = {user.name: user for user in before}, {user.name for user in after}
+    changed = tuple(user for user in after if known.get(user.name) != user)
+    return changed, tuple(user.name for user in before if user.name not in names)
 
 
 def digest(view: View) -> bytes:
@@ -189,7 +209,8 @@ def digest(view: View) -> bytes:
     against enemies: who may choose many parts can find two sets with one sum."""
     about = (view.epoch, view.hive, view.generation, view.replication, view.voters, view.branch)
     rules = (view.tags,) if view.tags else ()  # so that the views on the disks of former hives have the digest they had
-    whole = (*about, *rules, index_of(view).sum.to_bytes(_SUM_BYTES, "big"))
+    users = (view.users, view.users_since) if view.users_since else ()
+    whole = (*about, *rules, *users, index_of(view).sum.to_bytes(_SUM_BYTES, "big"))
     return blake2b(_ENCODE(whole), digest_size=16).digest()
 
 
@@ -230,6 +251,18 @@ def unpack(raw: bytes) -> View:
 def era(view: View) -> int:
     """Generation and branch in one number, as messages carry it; generations of one number differ in it."""
     return view.branch * GENERATIONS + view.generation
+
+
+def public(view: View) -> View:
+    """Returns the view as it is told to clients: without what is kept of passwords, and who the users are."""
+    if not view.users:
+        return view
+    told = view.__dict__.get(_PUBLIC)
+    if told is None:
+        told = view.__dict__[_PUBLIC] = replace(view, users=())
+        told.__dict__[_KEY] = index_of(view)
+    assert isinstance(told, View)
+    return told
 
 
 def age(view: View) -> tuple[int, int, int]:

@@ -35,8 +35,9 @@ The shell of a wrpme hive. Without COMMAND: interactive, or one command a line f
 
 {options}
 
-Where --daemon, --hive-name, --timeout or --tls-... is not given, WRPME_DAEMON, WRPME_HIVE_NAME, WRPME_TIMEOUT or
-WRPME_TLS_... in the environment serves, then daemon, timeout and tls-... in {file}.
+Where --daemon, --hive-name, --timeout, --tls-..., --user or --password-file is not given, WRPME_DAEMON,
+WRPME_HIVE_NAME, WRPME_TIMEOUT, WRPME_TLS_..., WRPME_USER or WRPME_PASSWORD_FILE in the environment serves, then daemon,
+timeout, tls-..., user and password-file in {file}.
 wrpmesh help lists the commands."""
 
 
@@ -48,6 +49,8 @@ class Options(Struct, frozen=True):
     tls_ca: str = ""
     tls_cert: str = ""
     tls_key: str = ""
+    user: str = ""
+    password_file: str = ""
     request_id: str = ""
     hive: int = 0
     tui: bool = False
@@ -98,12 +101,17 @@ def parse_options(
     daemons = tuple(map(str, given["daemon"])) or (DAEMON,)
     if "tls-ca" not in given and not given["hive"] and not given["replay"]:
         tls_ca = ca_of(daemons)
+    user, password_file = _user(given, tls_ca)
+    if _is_of_another(given, environment or {}, file):
+        password_file = ""
     return Options(
         daemons=daemons,
         timeout=given["timeout"],
         tls_ca=tls_ca,
         tls_cert=tls_cert,
         tls_key=tls_key,
+        user=user,
+        password_file=password_file,
         request_id=given["request-id"] or "",
         hive=given["hive"] or 0,
         tui=given["tui"],
@@ -129,6 +137,37 @@ def _tls(given: Given) -> tuple[str, ...]:
         lacks = next(name for name in names if not given[name])
         raise UsageError(f"{has} ({given.origins[has]}) needs {lacks}: a certificate, its key, and the CA of the nodes")
     return files
+
+
+def _user(given: Given, tls_ca: str) -> tuple[str, str]:
+    """Returns the name of the user, and the file of his password. With a hive that has no TLS, where that is said, only
+    the command line means one.
+
+    Raises:
+        UsageError: there is a file without a user, or a user without TLS.
+    """
+    user, file = (given[name] or "" for name in ("user", "password-file"))
+    if file and not user:
+        origin = given.origins["password-file"]
+        raise UsageError(f"password-file ({origin}) needs user: it has the password of one")
+    if not user or tls_ca:
+        return user, file
+    if given["tls-ca"] == NO_TLS and given.origins["user"] != "command line":
+        return "", ""
+    raise UsageError(
+        f"user ({given.origins['user']}) needs tls-ca: the password of {user} would travel in plain words without TLS"
+    )
+
+
+def _is_of_another(given: Given, environment: Mapping[str, str], file: option_files.OptionFile | None) -> bool:
+    """Returns whether the file of a password stands beside another user than the one who was named before that source:
+    it has the password of that one."""
+    origin = given.origins.get("password-file", "command line")
+    tables = (file, *file.hives.values()) if file is not None else ()
+    beside = [table.values.get("user") for table in tables if table.origins.get("password-file") == origin]
+    if origin == "WRPME_PASSWORD_FILE":
+        beside = [environment.get("WRPME_USER")]
+    return any(other and other != given["user"] for other in beside)
 
 
 def help_text() -> str:

@@ -45,6 +45,7 @@ class Kind(Enum):
         "no letter or digit in a password is written %NN"
     )
     FILE = "the name of a file, or - for standard output or input"
+    USER = "the name of a user: 1 to 64 letters of ASCII, digits and . _ @ -"
     WORDS = "words as a shell takes them: quotes keep spaces"
 
 
@@ -86,6 +87,11 @@ class Spec(Struct, frozen=True):
     """Whether it is about other machines: :mod:`wrpme.bootstrap` carries it out."""
     confirm: str = ""
     """The question to which the answer is yes, unless ``--yes`` was given; what it costs may come before it."""
+
+    @property
+    def asks_hive(self) -> bool:
+        """Whether it asks the hive that the shell talks to, and not only machines, or nobody."""
+        return self.name == "node_start" or not (self.remote or self.name in ("help", "version", "exit"))
 
     @property
     def options(self) -> Syntax:
@@ -135,6 +141,10 @@ class Command(Struct, frozen=True):
     ttl: float | None = None
     expires: datetime | float = 0
     keep_expiry: bool = False
+    user: str = ""
+    role: str = ""
+    prefixes: tuple[bytes, ...] = ()
+    password_file: str = ""
     words: tuple[str, ...] = ()
     """The words and options of a command about other machines, which are checked where it is carried out."""
 
@@ -166,6 +176,7 @@ _NODE = Parameter("HOST:PORT", Kind.ADDRESS, "address")
 _PIPE = "As a command of the operating system's shell, with - as CONTENT, the content is standard input to its end."
 _LIFE = "A new content has a new life span: for ever, unless an option says otherwise."
 _KEPT = "The entry keeps its life span, unless an option gives it a new one."
+_USER = Parameter("NAME", Kind.USER, "user")
 _VERSION = Parameter("VERSION", Kind.VERSION, "version")
 
 
@@ -456,6 +467,42 @@ COMMANDS: tuple[Spec, ...] = (
         confirm="type yes to keep fewer: ",
     ),
     Spec(
+        "user_add",
+        (_USER,),
+        "adds a user of the hive, who may read, write, or is an admin",
+        "Asks for his password twice, and does not show it. With --prefix he may ask only for entries that begin so. "
+        "The first user is an admin, and takes --tls-mode require on all nodes: from then on every connection says who "
+        "it is.",
+        ("already_exists", "denied"),
+        changes=True,
+    ),
+    Spec(
+        "user_password",
+        (_USER,),
+        "gives a user another password",
+        "Asks for it twice, and does not show it. His connections end; with --keep the passwords that he has stay "
+        "valid, at most 4 in all, until he is given one without it.",
+        ("not_found", "denied"),
+        changes=True,
+    ),
+    Spec(
+        "user_remove",
+        (_USER,),
+        "removes a user, and ends his connections",
+        "Before the last one it asks for the word yes, unless --yes is given: from then on nobody is asked who he is.",
+        ("not_found", "denied"),
+        changes=True,
+        confirm="type yes to remove the last user: ",
+    ),
+    Spec(
+        "user_list",
+        (),
+        "prints the users of the hive: role, passwords, the view that made them so, entries",
+        "",
+        ("denied",),
+    ),
+    Spec("whoami", (), "prints who you are to the hive, and what you may do"),
+    Spec(
         "recover",
         (),
         "lets the daemon go on without the voters that it does not see",
@@ -596,6 +643,12 @@ MEANT: dict[str, str] = {
     "status": "hive_status",
     "info": "hive_status",
     "migrate": "hive_import",
+    "passwd": "user_password",
+    "useradd": "user_add",
+    "adduser": "user_add",
+    "userdel": "user_remove",
+    "acl": "user_list",
+    "users": "user_list",
     "monitor": "watch",
     "subscribe": "follow",
     "psubscribe": "follow",

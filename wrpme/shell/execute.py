@@ -15,6 +15,7 @@ from wrpme.protocol.quoting import bytes_of, shown
 from wrpme.protocol.stats import condition_of
 from wrpme.client.watch.view_json import topology
 from wrpme.shell import format
+from wrpme.shell.access import users
 from wrpme.shell.commands import Command, help_text
 from wrpme.version import VERSION
 
@@ -49,9 +50,11 @@ CODES = {"stable": 0, "stabilizing": 3, "degraded": 3, "unavailable": 4}
 """The exit code of ``hive_status`` by how the hive is."""
 
 
-async def carry_out(client: Client, command: Command, told: Callable[[str], None] | None = None) -> Answer:
+async def carry_out(
+    client: Client, command: Command, told: Callable[[str], None] | None = None, password: str = ""
+) -> Answer:
     """Carries out a command; ``exit`` does nothing, and the commands about other machines are not carried out here.
-    ``told`` hears how far one is that takes long.
+    ``told`` hears how far one is that takes long; ``password`` is the one that it sets.
 
     Raises:
         WrpmeError: the client raised it.
@@ -60,6 +63,8 @@ async def carry_out(client: Client, command: Command, told: Callable[[str], None
         raise UsageError(f"{command.name} is a condition of a batch; type batch, and then the lines of it")
     if command.spec.in_batch:
         return answer_of(command, await asked_of(client, command))
+    if command.name in users.COMMANDS:
+        return Answer(text=await users.carry_out(client, command, password))
     return await _carry_out_on_hive(client, command, told)
 
 
@@ -200,6 +205,10 @@ async def question(client: Client, command: Command) -> str:
         cost = await _cost_of_recovery(client)
     elif command.name == "set_replication":
         cost = _cost_of_fewer(command.number, (await client.view()).replication)
+        if not cost:
+            return ""
+    elif command.name == "user_remove":
+        cost = await users.removal_question(client, command)
         if not cost:
             return ""
     else:

@@ -13,6 +13,7 @@ import msgspec
 from wrpme.errors import BY_CODE, DiffersError, WrpmeError
 from wrpme.limits import SLOTS
 from wrpme.protocol import ring
+from wrpme.protocol.health import OPEN, is_exposed
 from wrpme.protocol.quoting import SPACES, bytes_of, named, size_text
 from wrpme.protocol.stats import HiveStatus, NodeStatus, clock_sentence, condition_of
 from wrpme.protocol.administration import kind_in_words, place_in_words
@@ -105,6 +106,7 @@ def hive_json(status: HiveStatus) -> dict[str, Any]:
         "generation": now.generation,
         "epoch": now.epoch,
         "replication": now.replication,
+        "open": status.open,
         "nodes": [_node_json(*row) for row in _rows(status)],
     }
 
@@ -194,6 +196,8 @@ def condition_line(status: HiveStatus) -> str:
             parts.append(node.error.sentence)
         elif node.error is not None and node.member.address not in condition.sentence:
             parts.append(f"{node.member.address} does not answer")
+    if status.open and is_exposed(status.view):
+        parts.append(OPEN)
     troubles = [trouble for node in status.nodes if node.stats for trouble in node.stats.troubles]
     return "; ".join([*parts, *dict.fromkeys(troubles)])
 

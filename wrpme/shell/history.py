@@ -9,10 +9,13 @@ import os
 import re
 from pathlib import Path
 
+from wrpme.errors import WrpmeError
+from wrpme.shell.access.passwords import SETS_PASSWORD
+from wrpme.shell.parsing import parse
 from wrpme.shell.limits import HISTORY_LINE_CHARACTERS_MAX, HISTORY_LINES_MAX
 
 
-_PASSWORD = re.compile(r"://[^\s/]*:[^\s/]*@")
+_PASSWORD = re.compile(r"://[^\s/]*:[^\s/]*@|--pass(word)?[\s=]")
 
 
 class LineFile:
@@ -43,8 +46,8 @@ class LineFile:
     @staticmethod
     def keeps(line: str) -> bool:
         """Returns whether a line is kept: one that is blank, longer than ``HISTORY_LINE_CHARACTERS_MAX``, begins with a
-        space, as secrets do, or has a password in a URL, is not."""
-        is_secret = line.startswith(" ") or _PASSWORD.search(line)
+        space, as secrets do, or has a password, in a URL or where somebody took it for an argument, is not."""
+        is_secret = line.startswith(" ") or _PASSWORD.search(line) or _has_more(line)
         return bool(line.strip()) and not is_secret and len(line) <= HISTORY_LINE_CHARACTERS_MAX
 
     def append(self, line: str) -> None:
@@ -58,6 +61,17 @@ class LineFile:
                 file.write(_encoded([line.replace("\n", " ")]))
         except OSError:
             pass
+
+
+def _has_more(line: str) -> bool:
+    """Returns whether a command that asks for a password has more on its line than it takes: that may be one."""
+    if not line.startswith(SETS_PASSWORD):
+        return False
+    try:
+        parse(line)
+    except WrpmeError:
+        return True
+    return False
 
 
 def _encoded(lines: list[str]) -> bytes:

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from wrpme import options
 from wrpme.errors import UsageError
+from wrpme.files.option_values import user
 from wrpme.limits import REPLICATION_MAX
 from wrpme.options import Given, Option
 from wrpme.protocol import address as addresses
@@ -21,6 +22,9 @@ from wrpme.protocol import validation
 from wrpme.protocol.quoting import SEPARATORS, Quoted, bytes_of, cut, typed_alias, typed_content
 from wrpme.shell.imports import redis_url
 from wrpme.shell.commands import INPUT, Command, Kind, Parameter, Spec, quoted, spec_of
+
+_FIELDS = {"prefix": "prefixes"}
+"""The field of an option where that is not its name."""
 
 
 def parse(line: str) -> Command | None:
@@ -138,7 +142,7 @@ def _build(spec: Spec, words: Sequence[str], without_content: str = "") -> Comma
         words = words[taken:]
     elif spec.options.all:  # else words that begin with a dash are words as others
         given = options.parse(spec.options, words)
-        fields |= given.values
+        fields |= {_FIELDS.get(name, name.replace("-", "_")): value for name, value in given.values.items()}
         words = given.words
     if len(words) > len(spec.parameters) and not (spec.parameters and spec.parameters[-1].repeated):
         raise UsageError(f"{quoted(words[len(spec.parameters)])} is too much for {spec.name}; {written}")
@@ -198,6 +202,8 @@ def _value(parameter: Parameter, word: str) -> object:
         return redis_url.parse(word) if "://" in word else word
     if kind is Kind.FILE:
         return word
+    if kind is Kind.USER:
+        return user(word)
     if kind is Kind.COMMAND:
         return spec_of(word).name
     return _number(parameter, word)

@@ -19,11 +19,14 @@ from prompt_toolkit.history import DummyHistory, History
 from prompt_toolkit.input.typeahead import get_typeahead, store_typeahead
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.keys import Keys
+from prompt_toolkit.layout.processors import PasswordProcessor
 from prompt_toolkit.output import create_output
 from prompt_toolkit.shortcuts import CompleteStyle
 from prompt_toolkit.styles import Style
 from prompt_toolkit.utils import is_dumb_terminal
 
+from wrpme.errors import UsageError
+from wrpme.shell.access.passwords import HOW
 from wrpme.shell.batch import GivenUp
 from wrpme.shell.completion import complete, takes_file
 from wrpme.shell.format import escaped
@@ -138,6 +141,27 @@ class Terminal:
             return await self._asked(session, question)
         except (KeyboardInterrupt, EOFError):
             return ""
+
+    async def secret(self, question: str) -> str:
+        """Puts a question, and returns what is typed or pasted, of which no character is shown and nothing kept. Ctrl-C
+        and Ctrl-D give the command up.
+
+        Raises:
+            GivenUp: so did the operator.
+            UsageError: the terminal would show it.
+        """
+        if is_dumb_terminal():
+            raise UsageError(f"this terminal is a dumb one, and would show what is typed; {HOW}")
+        keys = KeyBindings()
+        keys.add("c-z")(self._suspend)
+        keys.add(Keys.BracketedPaste)(lambda event: event.current_buffer.insert_text(event.data.strip("\r\n")))
+        session: PromptSession[str] = PromptSession(
+            history=DummyHistory(), key_bindings=keys, output=self._output, input_processors=[PasswordProcessor("")]
+        )
+        try:
+            return await self._asked(session, question)
+        except (KeyboardInterrupt, EOFError):
+            raise GivenUp from None
 
     def drop_pasted(self) -> int:
         """Drops the pasted lines that wait, and returns how many they were. A terminal that has put no brackets around

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from wrpme import errors
 from wrpme.protocol.quoting import bytes_of, shown
+from wrpme.shell.access.passwords import new_password
 from wrpme.shell.batch import END, SIGN, Collected, GivenUp
 from wrpme.shell.commands import Command
 from wrpme.shell.parsing import parse
@@ -76,6 +77,13 @@ class Prompt(Protocol):
 
     async def confirmation(self, question: str) -> str:
         """Puts a question and returns the answer."""
+
+    async def secret(self, question: str) -> str:
+        """Puts a question, and returns what is typed without showing it; no history keeps it.
+
+        Raises:
+            UsageError: there is nobody to be asked.
+        """
 
     def drop_pasted(self) -> int:
         """Drops the lines that were pasted together with the last one, and on a terminal that does not say what is a
@@ -144,7 +152,8 @@ class Shell:
             asked = await question(self._client, command)
             if asked and (await self._prompt.confirmation(asked)).strip() != "yes":
                 raise errors.UsageError(f"{command.name} was not carried out: it takes the word yes, or --yes")
-            answer = await self._begin(self._answer(command))
+            password = await new_password(command, self._prompt)
+            answer = await self._begin(self._answer(command, password))
             answered = True
             self.code = answer.code
             self._console.answer(answer, line_mode)
@@ -190,7 +199,7 @@ class Shell:
             rest = "it may or may not have been carried out"
             self._fail(errors.IndeterminateError(f"{command.name} was interrupted; {rest}"))
 
-    async def _answer(self, command: Command) -> Answer:
+    async def _answer(self, command: Command, password: str) -> Answer:
         if command.name == "watch":
             return await self._watch()
         if command.name == "follow":
@@ -205,7 +214,9 @@ class Shell:
             return await (await self._collected(command)).commit()
         if command.name == "set_replication":
             return await self._in_steps(command)
-        return await (self._on_machines(command) if command.spec.remote else carry_out(self._client, command))
+        if command.spec.remote:
+            return await self._on_machines(command)
+        return await carry_out(self._client, command, password=password)
 
     async def _on_machines(self, command: Command) -> Answer:
         """Carries out a command over SSH. The imports are here: no other command pays for them."""

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from threading import Thread
 
-from wrpme.errors import TooLargeError
+from wrpme.errors import TooLargeError, UsageError
 from wrpme.limits import FRAME_BYTES_MAX
+from wrpme.shell.access.passwords import HOW, unseen
 
 CHUNK_BYTES = 64 * 1024
 
@@ -50,6 +51,20 @@ class InputLines:
         if self.is_corrected:
             self._put_question(question)
         return await self.line() or ""
+
+    async def secret(self, question: str) -> str:
+        """Puts a question on a terminal, and returns what is typed without showing it.
+
+        Raises:
+            UsageError: it is none: what a pipe has are commands, and no password.
+        """
+        if not self.is_corrected:
+            raise UsageError(f"nobody is there to be asked for a password; {HOW}")
+        self._put_question(question)
+        try:
+            return await unseen(self._descriptor, self.line)
+        finally:
+            self._put_question("\n")  # that of the answer was not shown either
 
     def drop_pasted(self) -> int:
         """Drops nothing: no line of a pipe is pasted."""

@@ -1,4 +1,4 @@
-"""Windows over the dashboard: a question with its consequence, and all keys."""
+"""Windows over the dashboard: a question with its consequence, a password, and all keys."""
 
 from __future__ import annotations
 
@@ -53,6 +53,37 @@ class Confirm(ModalScreen[bool]):
         """Answers yes if the word was typed, else no."""
         event.stop()
         self.dismiss(event.value.strip() == self._word)
+
+
+class Secret(ModalScreen[str | None]):
+    """Asks for a password, and shows a dot for each character of it; Esc gives None."""
+
+    DEFAULT_CSS = """
+    Secret { align: center middle; background: $background 60%; }
+    Secret > Vertical { width: 76; max-width: 94%; height: auto; padding: 1 2;
+        border: round $primary; background: $surface; }
+    Secret Input { margin: 1 0 0 0; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,ctrl+c,ctrl+d", "give_up", "leave all as it is")]
+
+    def __init__(self, question: str) -> None:
+        super().__init__()
+        self._question = question
+
+    def compose(self) -> ComposeResult:
+        """Yields the question, and the line for the answer."""
+        with Vertical():
+            yield Static(self._question, markup=False)
+            yield Input(password=True, placeholder="Enter takes it; Esc leaves all as it is")
+
+    def action_give_up(self) -> None:
+        """Closes the window without an answer."""
+        self.dismiss(None)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Gives what was typed."""
+        event.stop()
+        self.dismiss(event.value)
 
 
 class Page(ModalScreen[None]):

@@ -8,6 +8,7 @@ import warnings
 from time import monotonic
 
 from wrpme.client.client import Client
+from wrpme.shell.access.users import let_in
 from wrpme.shell.arguments import Options
 from wrpme.shell.console import Console
 from wrpme.protocol.quoting import size_text
@@ -21,11 +22,13 @@ from wrpme.tui.terminal.ascii import knows_colours
 PROGRESS_SECONDS = 0.2
 
 
-async def serve(options: Options, console: Console) -> int:
-    """Shows the dashboard of a hive, of one that is started first, or of a record; returns the exit code.
+async def serve(options: Options, console: Console, password: str | None = None) -> int:
+    """Shows the dashboard of a hive, of one that is started first, or of a record; returns the exit code. ``password``
+    is that of the user, if there is one.
 
     Raises:
-        WrpmeError: there is no such record, the hive does not start, or the dashboard has a defect.
+        WrpmeError: there is no such record, the hive does not start or does not let the user in, or the dashboard has a
+            defect.
     """
     warnings.simplefilter("ignore")  # whatever they say belongs into no picture, and a stalled terminal takes no word
     if not knows_colours(os.environ):
@@ -36,7 +39,7 @@ async def serve(options: Options, console: Console) -> int:
         return await run(Dashboard(timeline, notice=replay.notice))
     if options.hive:
         return await serve_local(options.hive, lambda hive: _on_hive(options, tuple(hive.addresses), hive), console)
-    return await _on_hive(options, options.daemons, None)
+    return await _on_hive(options, options.daemons, None, password)
 
 
 async def _read(replay: Replay, console: Console) -> Timeline:
@@ -53,10 +56,14 @@ async def _read(replay: Replay, console: Console) -> Timeline:
     return timeline
 
 
-async def _on_hive(options: Options, daemons: tuple[str, ...], local: LocalHive | None) -> int:
+async def _on_hive(
+    options: Options, daemons: tuple[str, ...], local: LocalHive | None, password: str | None = None
+) -> int:
     recorder = Recorder(options.record) if options.record else None
     try:
-        async with Client(daemons, options.timeout, options.tls) as client:
+        async with Client(daemons, options.timeout, options.tls, options.user or None, password) as client:
+            if options.tls_ca:
+                await let_in(client)
             app = Dashboard(Timeline(), client=client, watch=client.watch, local=local, recorder=recorder)
             return await run(app)
     finally:

@@ -57,6 +57,8 @@ class MainScreen(PaneScreen):
         border-title-style: bold; }
     MainScreen.-wide #picture { width: 46%; }
     MainScreen.-tall Banner, MainScreen.-huge Banner { height: 3; }
+    MainScreen.-warned Banner { height: 3; }
+    MainScreen.-tall.-warned Banner, MainScreen.-huge.-warned Banner { height: 4; }
     MainScreen.-tall #shell { height: 10; }
     MainScreen.-huge #shell { height: 16; }
     MainScreen.-replay #shell { display: none; }
@@ -139,6 +141,7 @@ class MainScreen(PaneScreen):
     def show(self, scene: Scene) -> None:
         """Shows another moment, or another state of it."""
         self.set_class(scene.mode is not Mode.LIVE, "-not-now")
+        self.set_class(bool(scene.warning), "-warned")
         self.banner.show(scene)
         self.ring.show(scene)
         self.trend.border_title = title_of(scene)

@@ -6,7 +6,7 @@ function __wrpmesh_command --description 'prints the command on the line, if the
     for word in (commandline -opc)[2..-1]
         if test $skip = 1
             set skip 0
-        else if contains -- $word --daemon --hive-name --timeout --tls-ca --tls-cert --tls-key --request-id --hive --web --record --replay
+        else if contains -- $word --daemon --hive-name --timeout --tls-ca --tls-cert --tls-key --user --password-file --request-id --hive --web --record --replay
             set skip 1
         else if not string match -q -- '-*' $word
             echo $word
@@ -58,6 +58,11 @@ complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -a stop_node -d 'stops
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -a leave -d 'moves the data of a node away, then stops it for good'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -a forget -d 'gives a dead node up that never returns'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -a set_replication -d 'changes how many copies of each entry the hive keeps'
+complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -a user_add -d 'adds a user of the hive, who may read, write, or is an admin'
+complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -a user_password -d 'gives a user another password'
+complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -a user_remove -d 'removes a user, and ends his connections'
+complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -a user_list -d 'prints the users of the hive: role, passwords, the view that made them so, entries'
+complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -a whoami -d 'prints who you are to the hive, and what you may do'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -a recover -d 'lets the daemon go on without the voters that it does not see'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -a hive_import -d 'writes entries of a file of hive_export, or the strings of a Redis, into the hive'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -a hive_backup -d 'saves all entries of the hive to a file, while it is used'
@@ -84,10 +89,12 @@ complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -l timeout -r -d 'how 
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -l tls-ca -r -F -d 'TLS with nodes whose certificates are of a CA in this file of PEM; none is for no TLS'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -l tls-cert -r -F -d 'the certificate that shows who this client is; together with its key'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -l tls-key -r -F -d 'the key of that certificate, without a passphrase'
+complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -l user -r -d 'who you are to a hive with users; asks for the password unless there is a file of it'
+complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -l password-file -r -F -d 'the password of that user, the one line of a file that only you can read'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -l request-id -r -d 'the logs of all nodes that a request touches name it by this id'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -l hive -r -d 'start a hive of N nodes in ./hive first, and stop it at the end'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -l tui -d 'open the dashboard: the shell beside a live picture of the hive'
-complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -l web -d 'serve the dashboard to browsers; each tab has one of its own'
+complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -l web -d 'serve the dashboard to browsers; each tab has its own'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -l record -r -F -d 'keep all that the dashboard sees in FILE, which must not be there yet'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -l replay -r -F -d 'show what was recorded there, or printed by wrpmesh watch'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = ""' -l version -d 'print the version and exit'
@@ -125,6 +132,14 @@ complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "hive_status"' -l json -d 
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "slow_log"' -l json -d 'print one object of JSON a line'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "forget"' -l yes -d 'do not ask'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "set_replication"' -l yes -d 'do not ask'
+complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "user_add"' -l role -r -a 'read write admin' -d 'what he may do, each as those before it too'
+complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "user_add"' -l prefix -r -d 'he may ask only for entries that begin so'
+complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "user_add"' -l password-file -r -F -d 'the one line of a file that only you can read; without it you are asked, twice'
+complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "user_password"' -l keep -d 'the passwords that he has stay valid too'
+complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "user_password"' -l password-file -r -F -d 'the one line of a file that only you can read; without it you are asked, twice'
+complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "user_remove"' -l yes -d 'do not ask'
+complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "user_list"' -l json -d 'print one object of JSON a line'
+complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "whoami"' -l json -d 'print one object of JSON'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "recover"' -l force -d 'the missing nodes are dead for good'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "recover"' -l yes -d 'do not ask'
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "hive_import"' -l replace -d 'entries that are there become as in the file'
@@ -178,4 +193,4 @@ complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "hive_rotate"' -F
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "hive_stop"' -F
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "hive_start"' -F
 complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "hive_destroy"' -F
-complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "help"' -a 'get put update get_update get_remove cas cas_version add append get_range set_range get_expire exists get_version touch remove remove_if remove_version expires_at expires_from_now get_expiry get_many remove_many batch if_version if_absent if_content prefix_get scan follow count remove_all locate hive_status wait_stable node_status node_config slow_log node_topology stop_node leave forget set_replication recover hive_import hive_backup hive_restore hive_export verify watch node_start hive_check hive_plan hive_apply hive_logs hive_upgrade hive_rotate hive_stop hive_start hive_destroy help version exit'
+complete -c wrpmesh -n 'test "$(__wrpmesh_command)" = "help"' -a 'get put update get_update get_remove cas cas_version add append get_range set_range get_expire exists get_version touch remove remove_if remove_version expires_at expires_from_now get_expiry get_many remove_many batch if_version if_absent if_content prefix_get scan follow count remove_all locate hive_status wait_stable node_status node_config slow_log node_topology stop_node leave forget set_replication user_add user_password user_remove user_list whoami recover hive_import hive_backup hive_restore hive_export verify watch node_start hive_check hive_plan hive_apply hive_logs hive_upgrade hive_rotate hive_stop hive_start hive_destroy help version exit'

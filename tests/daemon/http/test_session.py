@@ -33,6 +33,15 @@ async def test_a_connection_asks_one_thing_after_the_other() -> None:
         assert d.runner.process.sessions == 0, "no client of the hive loses its place"
 
 
+async def test_what_is_malformed_behind_a_request_for_headers_alone_is_told_so() -> None:
+    async with daemon() as d, Raw(d.port) as raw:
+        raw.writer.write(request("/live", "HEAD") + b"GET /live HTTP/1.1\r\nno colon\r\n\r\n")
+        await answer(raw, has_text=False)
+        refused = await answer(raw)
+        assert refused.status == 400 and "no request of HTTP/1.1" in refused.text
+        assert await raw.rest() == b"" and not d.runner.finished.done()
+
+
 async def test_it_may_come_byte_by_byte() -> None:
     async with daemon() as d, Raw(d.port) as raw:
         for byte in request("/live"):

@@ -46,7 +46,7 @@ class Way:
         for request in requests:
             self.pipeline.replied(self.at_once(request))
 
-    def get(self, aliases: list[bytes], now: float) -> tuple[list[bytes | None], float]:
+    def get(self, session: int, aliases: list[bytes], now: float) -> tuple[list[bytes | None], float]:
         found: list[bytes | None] = []
         for alias in aliases:
             if self.entries is None or alias in self.elsewhere:

@@ -13,6 +13,7 @@ from wrpme.bootstrap.rollout.plan import ENDS_AT_LOGOUT, SERVICES, few_files, tw
 from wrpme.bootstrap.rollout.tls_plan import nears_its_end, span_left
 from wrpme.bootstrap.topology.file import Host, Node
 from wrpme.errors import WrpmeError
+from wrpme.protocol.health import OPEN, is_exposed
 from wrpme.limits import DISK_FREE_BYTES_MIN, MIB
 
 _REACHED = {"open": "answers", "refused": "reachable, nothing listens yet"}
@@ -21,6 +22,9 @@ _UNREACHED = {
     "unreachable": "no route",
     "unresolved": "the name can't be resolved there",
 }
+
+
+OPEN_NOTE = f"note: {OPEN}; wrpmesh user_add --role admin NAME adds the first, once all nodes have --tls-mode require"
 
 
 class Finding:
@@ -51,6 +55,22 @@ async def check(fleet: Fleet) -> dict[Host, Finding]:
     for host, sentence in twins(inventories).items():
         findings[host].problems.insert(0, sentence)
     return findings
+
+
+async def open_note(fleet: Fleet, findings: dict[Host, Finding]) -> str:
+    """Returns what to do where the hive has no users, and others may reach it, as the first node that answers sees it;
+    empty where that is not so."""
+    for session in fleet.sessions:
+        for node in session.host.nodes if session.host in findings else ():
+            if session.inventory.nodes[node.name].pid is None:
+                continue
+            try:
+                view = (await probe.probe_node(session.agent, node.address, node.name)).view
+            except WrpmeError:
+                continue
+            if view is not None:
+                return OPEN_NOTE if not view.users_since and is_exposed(view) else ""
+    return ""
 
 
 def check_text(hosts: Sequence[Host], findings: dict[Host, Finding], broken: dict[Host, WrpmeError]) -> str:

@@ -186,8 +186,9 @@ class Follower:
 
     def _is_hopeless(self, error: errors.WrpmeError, deadline: float) -> bool:
         """Whether a follower that has told nothing yet gives up."""
-        unreachable = isinstance(error, errors.ConnectionError | errors.UnavailableError)
-        return unreachable or self._dispatcher.deadline(0) >= deadline
+        refused = (errors.UnauthenticatedError, errors.DeniedError)
+        hopeless = isinstance(error, (errors.ConnectionError, errors.UnavailableError, *refused))
+        return hopeless or self._dispatcher.deadline(0) >= deadline
 
     async def _synchronize(self) -> list[_Line]:
         """Asks first, then scans: what is written after the scan has looked is told. Then each owner says that all is
@@ -237,7 +238,12 @@ class Follower:
         answer = self._answers[number] = asyncio.get_running_loop().create_future()
         request = Follow(number, owner.id, epoch, self._prefix, self._contents)
         self._dispatcher.tellers.ask(connection, request, self)
-        return _Line(connection, owner, await self._in_time(answer, patience.deadline, owner.address))
+        try:
+            return _Line(connection, owner, await self._in_time(answer, patience.deadline, owner.address))
+        except errors.UnauthenticatedError as error:
+            if self._dispatcher.renewed(connection, error):
+                raise errors.UnstableError(error.sentence) from None
+            raise
 
     async def _scan(self, line: _Line, epoch: int, patience: Patience) -> None:
         """Pages of one owner. A view that leaves it what it owns leaves its channel, too: then the scan goes on in
@@ -280,7 +286,7 @@ class Follower:
         if isinstance(answer, Following):
             future.set_result(answer.channel)
         else:
-            future.set_exception(errors.from_wire(answer.code, answer.sentence))
+            future.set_exception(outcomes.error_in(answer, connection.address))
 
     def told(self, connection: Connection, reply: Changes | FollowEnded) -> None:
         """See :class:`wrpme.client.follow.tellers.Listener`."""

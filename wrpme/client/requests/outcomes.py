@@ -17,6 +17,10 @@ from wrpme.limits import CONNECT_SECONDS_MAX, RETRY_SECONDS_MAX, RETRY_SECONDS_M
 from wrpme.protocol.messages import Failed, Reply, Request, is_read
 
 
+HOW = "wrpmesh --user NAME; user= and password= of a program"
+"""Where it is said who a client is."""
+
+
 class Lost(errors.ConnectionError):
     """The connection ended before the reply, for that ``reason``; ``sent`` tells that the request may have reached
     the node."""
@@ -30,6 +34,10 @@ class Lost(errors.ConnectionError):
 class Unheard(errors.ConnectionError):
     """Neither a connection nor a refusal came back from an address: packets were lost, and another attempt may be
     answered."""
+
+
+class Waiting(Unheard):
+    """Somebody is there, and has had no time for this client yet."""
 
 
 class Untrusted(errors.ConnectionError):
@@ -56,8 +64,10 @@ def refused_all(reason: errors.WrpmeError, left: int) -> bool:
     that it has not answered; ``left`` is how many requests have ever left on that connection.
 
     A node that is too busy for a connection says so before it takes anything, or between two requests: only of a single
-    one is it sure which. One that stops says that it has answered all that it took."""
-    return isinstance(reason, errors.UnstableError) or (reason.not_carried_out and left == 1)
+    one is it sure which. One that stops, or wants to know who the client is, says that it has answered all that it
+    took."""
+    answered_all = isinstance(reason, (errors.UnstableError, errors.UnauthenticatedError))
+    return answered_all or (reason.not_carried_out and left == 1)
 
 
 def late(address: str, request: Request, sent: bool) -> errors.WrpmeError:
@@ -81,7 +91,8 @@ def ended(address: str, error: BaseException | None) -> errors.ConnectionError:
 def error_in(reply: Reply, address: str) -> errors.WrpmeError:
     """Returns what a reply tells that is not of the kind that was asked for."""
     if isinstance(reply, Failed):
-        return errors.from_wire(reply.code, reply.sentence, reply.operation)
+        how = f" ({HOW})" if reply.code == errors.UnauthenticatedError.code else ""
+        return errors.from_wire(reply.code, reply.sentence + how, reply.operation)
     return errors.ProtocolError(f"{address} gave an answer of the wrong kind ({type(reply).__name__})")
 
 
@@ -103,7 +114,7 @@ def nobody(failures: Mapping[str, Exception]) -> errors.WrpmeError:
     if len(reasons) < len(failures):  # a defect: it must not pass for a node that is not there
         raise next(error for error in failures.values() if not isinstance(error, errors.WrpmeError))
     for error in reasons:  # one that answers, but not as it should, tells more
-        if not isinstance(error, errors.ConnectionError) or isinstance(error, Untrusted):
+        if not isinstance(error, errors.ConnectionError) or isinstance(error, (Untrusted, Waiting)):
             return error
     shown = ", ".join(error.sentence for error in reasons[:5])
     more = f" and {len(reasons) - 5} more" if len(reasons) > 5 else ""

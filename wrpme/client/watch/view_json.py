@@ -1,7 +1,7 @@
 """A view as plain data for people and scripts: ids in hex, members by their address where arcs name them.
 
-It loses nothing. An address that a dead member and a living one share would be ambiguous: these, and whoever is no
-member any more, are named by their id.
+It loses nothing that a client is told. An address that a dead member and a living one share would be ambiguous: these,
+and whoever is no member any more, are named by their id.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ class TopologyMember(Struct, frozen=True):
     incarnation: int
     joined: int
     state: str
+    secured: bool = False
 
 
 class TopologyArc(Struct, frozen=True):
@@ -51,6 +52,7 @@ class Topology(Struct, frozen=True):
     arcs: tuple[TopologyArc, ...]
     branch: int = 0
     tags: bool = False
+    users_since: int = 0
 
 
 def topology(now: View) -> Topology:
@@ -67,7 +69,7 @@ def topology(now: View) -> Topology:
         epoch=now.epoch,
         replication=now.replication,
         members=tuple(
-            TopologyMember(one.address, one.id.hex(), one.incarnation, one.joined, one.state.name.lower())
+            TopologyMember(one.address, one.id.hex(), one.incarnation, one.joined, one.state.name.lower(), one.secured)
             for one in now.members
         ),
         voters=names(now.voters),
@@ -81,6 +83,7 @@ def topology(now: View) -> Topology:
         ),
         branch=now.branch,
         tags=now.tags,
+        users_since=now.users_since,
     )  # fmt: skip
 
 
@@ -88,7 +91,9 @@ def view_in(shown: Topology) -> View:
     """The view that :func:`topology` put into words; ProtocolError if these are none."""
     try:
         members = tuple(
-            Member(bytes.fromhex(one.id), one.incarnation, one.address, one.joined, State[one.state.upper()])
+            Member(
+                bytes.fromhex(one.id), one.incarnation, one.address, one.joined, State[one.state.upper()], one.secured
+            )
             for one in shown.members
         )
         at = {member.address: member.id for member in members}
@@ -111,4 +116,7 @@ def view_in(shown: Topology) -> View:
         hive, voters = bytes.fromhex(shown.hive), ids(shown.voters)
     except (ValueError, KeyError) as error:
         raise ProtocolError(f"a view is malformed ({error})") from None
-    return View(shown.epoch, hive, shown.generation, shown.replication, members, arcs, voters, shown.branch, shown.tags)
+    return View(
+        shown.epoch, hive, shown.generation, shown.replication, members, arcs, voters, shown.branch, shown.tags,
+        users_since=shown.users_since,
+    )  # fmt: skip

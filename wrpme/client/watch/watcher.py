@@ -18,6 +18,7 @@ from types import TracebackType
 import msgspec
 
 from wrpme import errors
+from wrpme.client.access.credentials import Credentials
 from wrpme.client.connection import Connection, dial
 from wrpme.client.limits import (
     WATCH_ADDRESSES_MAX, WATCH_LATE_SECONDS, WATCH_LOOK_SECONDS, WATCH_RETRY_SECONDS_MAX, WATCH_RETRY_SECONDS_MIN,
@@ -78,9 +79,12 @@ class Watcher:
     It begins with the first record that is asked for. Whoever does not read for long misses some, and is told so.
     """
 
-    def __init__(self, addresses: Iterable[str], context: SSLContext | None = None) -> None:
+    def __init__(
+        self, addresses: Iterable[str], context: SSLContext | None = None, credentials: Credentials | None = None
+    ) -> None:
         self._given = tuple(dict.fromkeys(addresses))
         self._context = context
+        self._credentials = credentials
         self._known: dict[str, None] = {}
         self._nodes: dict[str, _Node] = {}
         self._home: _Node | None = None
@@ -171,7 +175,7 @@ class Watcher:
         """Keeps a connection to the node for as long as it is watched."""
         pause = WATCH_RETRY_SECONDS_MIN
         for attempt in count():
-            outcome = await dial(node.ways[attempt % len(node.ways)], node, self._context)
+            outcome = await dial(node.ways[attempt % len(node.ways)], node, self._context, self._credentials)
             if isinstance(outcome, Connection):
                 self._connected(node, outcome)
                 await asyncio.shield(outcome.ended)

@@ -12,7 +12,9 @@ from wrpme.errors import StartError
 from wrpme.protocol.health import copies_in_words
 from wrpme.protocol.identities import Here, Refused, Where
 from wrpme.protocol.messages import Envelope, Report
-from wrpme.protocol.view import NOBODY, Activated, Back, Change, Down, Forget, Join, Leave, NodeId, Replicate, Synced
+from wrpme.protocol.view import (
+    NOBODY, Activated, Back, Change, Down, DropUser, Forget, Join, Leave, NodeId, PutUser, Replicate, Synced,
+)  # fmt: skip
 
 
 def _may_ask(source: NodeId, change: Change) -> bool:
@@ -23,7 +25,7 @@ def _may_ask(source: NodeId, change: Change) -> bool:
         return change.node == source and (change.planned or change.hung)
     if isinstance(change, Leave):
         return change.node == source
-    return isinstance(change, Join | Back | Forget | Replicate)
+    return isinstance(change, Join | Back | Forget | Replicate | PutUser | DropUser)
 
 
 class Admission:
@@ -54,7 +56,10 @@ class Admission:
         """A voter takes it; another node passes on what a node says of itself, which may not know the voters."""
         source = envelope.source
         for change in report.changes:
-            if isinstance(change, Join) and (refusal := self.wrong_replication(change.replication)):
+            refusal = self.wrong_replication(change.replication) if isinstance(change, Join) else ""
+            if isinstance(change, Join | Back) and not change.secured:
+                refusal = refusal or self.wants_tls()
+            if isinstance(change, Join | Back) and refusal:
                 refused = Refused(StartError.code, refusal, change.incarnation)
                 if change.node == source:
                     self.context.outbox.answer(session, source, refused)
@@ -74,6 +79,16 @@ class Admission:
                     self.voter.request(change)
         elif all(isinstance(change, Join | Back) and change.node == source for change in report.changes):
             self.context.outbox.reports += report.changes
+
+    def wants_tls(self) -> str:
+        """Why a node that takes other connections than those of TLS has no place in this hive; empty if it has."""
+        view = self.context.view
+        if view is None or not view.users:
+            return ""
+        return (
+            f"hive {view.hive.hex()[:8]} has users, whose passwords travel by TLS only: start this node with "
+            "--tls-mode require (docs/security.md says how a hive is brought there and back)"
+        )
 
     def wrong_replication(self, wanted: int) -> str:
         """Why a node that wants so many copies has no place in this hive; empty if it has."""

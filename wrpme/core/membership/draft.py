@@ -16,11 +16,12 @@ from wrpme.core.membership.placement import Placement
 from wrpme.core.limits import ARCS_PER_MEMBER_MAX, VOTERS_MAX
 from wrpme.limits import MEMBERS_MAX, REPLICATION_MAX
 from wrpme.protocol import ring
+from wrpme.protocol.access.users import USERS_MAX, Role, User, wrong_user
 from wrpme.protocol.arc_table import ArcTable
 from wrpme.protocol.ring import owner_among
 from wrpme.protocol.view import (
-    NOBODY, Activated, Arc, Back, Change, Down, Elect, Expel, Forget, Join, Leave, Member, NodeId, Patch, Replicate,
-    State, Synced, View,
+    NOBODY, Activated, Arc, Back, Change, Down, DropUser, Elect, Expel, Forget, Join, Leave, Member, NodeId, Patch,
+    PutUser, Replicate, State, Synced, View,
 )  # fmt: skip
 from wrpme.protocol.view_index import index_of, seniority
 
@@ -57,6 +58,8 @@ class Draft:
         self.index = index_of(base)
         self.voters = list(base.voters)
         self.replication = base.replication
+        self.users: dict[str, User] | None = None
+        """By name; None while nobody has changed them."""
         self.changed = False
         self._elected = False
 
@@ -66,9 +69,10 @@ class Draft:
             return None
         if len(self.table.arcs) > ARCS_PER_MEMBER_MAX * len(self.members):
             self._merge()
+        users = [self.users[name] for name in sorted(self.users)] if self.users is not None else None
         return (
-            self.index.view(self.base, self.voters, self.replication),
-            self.index.patch(self.base, self.voters, self.replication),
+            self.index.view(self.base, self.voters, self.replication, users),
+            self.index.patch(self.base, self.voters, self.replication, users),
         )
 
     @property
@@ -103,7 +107,7 @@ class Draft:
         predicates: dict[type[Any], Any] = {
             Down: self._dies, Back: self._returns, Join: self._joins, Forget: self._is_forgotten,
             Expel: self._is_expelled, Leave: self._leaves, Synced: self._is_synced, Activated: self._is_activated,
-            Elect: self._is_elected, Replicate: self._is_replicated,
+            Elect: self._is_elected, Replicate: self._is_replicated, PutUser: self._is_put, DropUser: self._is_dropped,
         }  # fmt: skip
         return bool(predicates[type(change)](change)) or any(map(self._may_go, self._out_of_use()))
 
@@ -127,7 +131,7 @@ class Draft:
     def _returns(self, change: Back) -> bool:
         """Whether the change fits: a newer life, or the same one that was taken for dead and asks of this very view."""
         known = self.members.get(change.node)
-        if known is None or change.incarnation < known.incarnation:
+        if known is None or change.incarnation < known.incarnation or (self._users() and not change.secured):
             return False
         if change.known not in (0, known.incarnation):
             # It has to see the life that this view names before it may go on from it: only the directory itself knows
@@ -151,7 +155,12 @@ class Draft:
         leaving = {node for node in returning if self.members[node].state is State.LEAVING}
         for node, change in returning.items():
             known = self.members[node]
-            self.index.put(replace(known, state=State.DOWN, incarnation=change.incarnation, address=change.address))
+            self.index.put(
+                replace(
+                    known, state=State.DOWN, incarnation=change.incarnation, address=change.address,
+                    secured=change.secured,
+                )
+            )  # fmt: skip
         self._hold_again(returning)
         for node in returning:
             self._set_state(node, State.LEAVING if node in leaving else State.UP)
@@ -176,14 +185,15 @@ class Draft:
     # --- coming and going for good -------------------------------------------------------------------------------
 
     def _joins(self, change: Join) -> bool:
-        return change.node not in self.members and len(self.members) < MEMBERS_MAX
+        secured = change.secured or not self._users()
+        return change.node not in self.members and len(self.members) < MEMBERS_MAX and secured
 
     def join(self, change: Join) -> None:
         """A new member, which receives its share."""
         if not self._joins(change):
             return
         self._begin()
-        self.index.put(Member(change.node, change.incarnation, change.address, self.epoch, State.UP))
+        self.index.put(Member(change.node, change.incarnation, change.address, self.epoch, State.UP, change.secured))
         self._place(self._placement(), (), change.node)
 
     def _leaves(self, change: Leave) -> bool:
@@ -329,6 +339,45 @@ class Draft:
             self._begin()
             self.replication = change.replication
             self._place(self._placement(), ())
+
+    # --- users ---------------------------------------------------------------------------------------------------
+
+    def _users(self) -> Mapping[str, User]:
+        return {user.name: user for user in self.base.users} if self.users is None else self.users
+
+    def _is_put(self, change: PutUser) -> bool:
+        """Not where somebody else has changed him meanwhile. The first one is an admin, and comes where all nodes,
+        those that are down too, take nothing but TLS: else passwords would be asked for in plain words."""
+        users = self._users()
+        known = users.get(change.user.name)
+        if change.known != (known.changed if known is not None else 0) or wrong_user(change.user):
+            return False
+        if known is not None:
+            return change.user.role is Role.ADMIN or known.role is not Role.ADMIN
+        if not users and not (change.user.role is Role.ADMIN and all(found.secured for found in self.index.order)):
+            return False
+        return len(users) < USERS_MAX
+
+    def put_user(self, change: PutUser) -> None:
+        """A user is new, or another than before."""
+        if self._is_put(change):
+            self._begin()
+            made = replace(change.user, changed=self.epoch)
+            self.users = {**self._users(), made.name: made}
+
+    def _is_dropped(self, change: DropUser) -> bool:
+        """The last admin goes when nobody else is left: then the hive asks nobody any more."""
+        users = self._users()
+        known = users.get(change.name)
+        if known is None or known.changed != change.known:
+            return False
+        return len(users) == 1 or any(user.role is Role.ADMIN for name, user in users.items() if name != change.name)
+
+    def drop_user(self, change: DropUser) -> None:
+        """There is no such user any more."""
+        if self._is_dropped(change):
+            self._begin()
+            self.users = {name: user for name, user in self._users().items() if name != change.name}
 
     # --- arcs ----------------------------------------------------------------------------------------------------
 

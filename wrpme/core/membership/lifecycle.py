@@ -97,11 +97,13 @@ class Lifecycle:
         if view is None or context.me not in context.members:
             # Who was a member asks for no number of copies: an operator may have changed that of the hive since.
             replication = settings.replication if view is None else 0
-            change = Join(settings.id, settings.incarnation, settings.address, replication)
+            change = Join(settings.id, settings.incarnation, settings.address, replication, settings.secured)
         else:
             known = context.members[context.me].incarnation
             marks = self._marks(view)
-            change = Back(settings.id, settings.incarnation, settings.address, view.epoch, marks, known)
+            change = Back(
+                settings.id, settings.incarnation, settings.address, view.epoch, marks, known, settings.secured
+            )
         if view is not None:
             context.outbox.reports.append(change)
         for peer in settings.peers:

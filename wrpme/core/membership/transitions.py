@@ -24,20 +24,22 @@ from wrpme.core.limits import VOTERS_MAX
 from wrpme.protocol import ring
 from wrpme.protocol.arc_table import ArcTable
 from wrpme.protocol.view import (
-    Activated, Arc, Back, Change, Choice, Down, Elect, Expel, Forget, Join, Leave, Member, NodeId, Patch,
-    Replicate, State, Synced, View,
+    Activated, Arc, Back, Change, Choice, Down, DropUser, Elect, Expel, Forget, Join, Leave, Member, NodeId, Patch,
+    PutUser, Replicate, State, Synced, View,
 )  # fmt: skip
-from wrpme.protocol.view_index import BRANCHES, live
+from wrpme.protocol.view_index import BRANCHES, live, users_changed
 
 _ORDER: dict[type[Any], int] = {
     kind: place
-    for place, kind in enumerate((Down, Back, Join, Forget, Expel, Leave, Synced, Activated, Replicate, Elect))
+    for place, kind in enumerate(
+        (Down, Back, Join, Forget, Expel, Leave, Synced, Activated, Replicate, Elect, DropUser, PutUser)
+    )
 }
 
 
-def found(hive: bytes, node: NodeId, incarnation: int, address: str, replication: int) -> View:
+def found(hive: bytes, node: NodeId, incarnation: int, address: str, replication: int, secured: bool = False) -> View:
     """The first view of a new hive."""
-    member = Member(node, incarnation, address, 1, State.UP)
+    member = Member(node, incarnation, address, 1, State.UP, secured)
     return View(1, hive, 1, replication, (member,), ring.whole_ring(node, 1), (node,), tags=True)
 
 
@@ -56,6 +58,8 @@ def next_view(view: View, changes: Iterable[Change]) -> tuple[View, Patch] | Non
         Activated: draft.activated,
         Replicate: draft.replicate,
         Elect: draft.elect,
+        PutUser: draft.put_user,
+        DropUser: draft.drop_user,
     }
     for change in ordered:
         if type(change) in steps:
@@ -88,6 +92,7 @@ def difference(before: View, after: View) -> Patch:
         tuple(end for end in arcs if end not in ends),
         after.voters if after.voters != before.voters else (),
         after.replication if after.replication != before.replication else 0,
+        *users_changed(before.users, after.users),
     )
 
 
@@ -126,7 +131,8 @@ def recover(
     arcs = [_as_placed(arc, alive) for arc in table.arcs]
     voters = tuple(dict.fromkeys((me.id, *(node for node in view.voters if node in alive))))[:VOTERS_MAX]
     generation, branch = view.generation + 1, _branch(me)
-    return View(epoch, view.hive, generation, view.replication, members, tuple(arcs), voters, branch, view.tags)
+    made = replace(view, epoch=epoch, generation=generation, members=members, voters=voters, branch=branch)
+    return replace(made, arcs=tuple(arcs))
 
 
 def _branch(me: Member) -> int:

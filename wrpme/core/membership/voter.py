@@ -27,7 +27,7 @@ from wrpme.limits import LEASE_SECONDS
 from wrpme.protocol import view_index
 from wrpme.protocol.messages import Accept, Accepted, Body, FailureReport, Prepare, Promise, Rejected
 from wrpme.protocol.view import (
-    Back, Ballot, Change, Down, Elect, Expel, Forget, Join, Member, NodeId, Proposal, State, View,
+    Back, Ballot, Change, Down, Elect, Expel, Forget, Join, Member, NodeId, Proposal, PutUser, State, View,
 )  # fmt: skip
 from wrpme.protocol.view_index import index_of
 
@@ -40,7 +40,8 @@ def reasons(changes: tuple[Change, ...]) -> tuple[Change, ...]:
     """Returns the changes without what only the proposer needed of them: the outcome travels beside."""
     return tuple(
         replace(change, marks=()) if isinstance(change, Back)
-        else replace(change, choices=()) if isinstance(change, Forget) else change
+        else replace(change, choices=()) if isinstance(change, Forget)
+        else replace(change, user=replace(change.user, passwords=())) if isinstance(change, PutUser) else change
         for change in changes
     )  # fmt: skip
 

@@ -192,6 +192,8 @@ class Scans:
             replica.remove_expired(key, wall)
         aliases, following = _cut(page, wanted, following)
         more = following < 1 << ring.CURSOR_BITS
+        if request.prefixes:
+            aliases = tuple(alias for alias in aliases if alias.startswith(request.prefixes))
         self._answer([replica], origin, Aliases(request.id, aliases, more, following.to_bytes(8, "big")))
 
     def remove_all(self, origin: Origin, request: RemoveAll) -> None:

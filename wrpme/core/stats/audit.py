@@ -10,17 +10,29 @@ from collections.abc import Callable
 from typing import Any
 
 from wrpme.errors import BY_CODE, WrpmeError
-from wrpme.protocol.administration import ForgetNode, LeaveNode, Recover, SetReplication, StopNode
-from wrpme.protocol.messages import Failed, RemoveAll, Reply
+from wrpme.protocol.access.messages import AddUser, GetUsers, RemoveUser, SetPasswords
+from wrpme.protocol.administration import (
+    ForgetNode, LeaveNode, Recover, SetReplication, StopNode, kind_in_words,
+)  # fmt: skip
+from wrpme.protocol.messages import Failed, RemoveAll, Reply, Traced
 from wrpme.protocol.view import NodeId
 
 AUDITS_MAX = 256
 """So many may be unanswered at a time; the oldest are given up."""
-AUDITED = (StopNode, LeaveNode, ForgetNode, Recover, SetReplication, RemoveAll)
+AUDITED = (
+    StopNode, LeaveNode, ForgetNode, Recover, SetReplication, RemoveAll, AddUser, SetPasswords, RemoveUser,
+)  # fmt: skip
 _WORDS: dict[type[Any], str] = {
     StopNode: "stop_node", LeaveNode: "leave", ForgetNode: "forget", Recover: "recover",
-    SetReplication: "set_replication", RemoveAll: "remove_all",
+    SetReplication: "set_replication", RemoveAll: "remove_all", AddUser: "user_add", SetPasswords: "user_password",
+    RemoveUser: "user_remove", GetUsers: "user_list",
 }  # fmt: skip
+
+
+def what_of(request: Any) -> str:
+    """Returns the word for what a request asks for, as operators know it."""
+    kind = type(request.request if type(request) is Traced else request)
+    return _WORDS.get(kind) or kind_in_words(kind.__name__)
 
 
 class Audit:
@@ -41,6 +53,10 @@ class Audit:
             what += f" {self._address_of(request.member)}"
         elif isinstance(request, SetReplication):
             what += f" {request.replication}"
+        elif isinstance(request, AddUser):
+            what += f" {request.user.name} as {request.user.role.name.lower()}"
+        elif isinstance(request, SetPasswords | RemoveUser):
+            what += f" {request.name}"
         elif not isinstance(request, Recover):
             what += f" {self._address_of(request.node or me)}"
         if len(self.open) >= AUDITS_MAX:

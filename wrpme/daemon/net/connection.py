@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from math import inf
 from typing import Protocol, cast
 
+from wrpme.core.access.sessions import Access
 from wrpme.core.io import BurstDone, Process
+from wrpme.core.membership.speakers import Names, Objection
 from wrpme.daemon.limits import (
     KEEPALIVE_SECONDS, SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX, UNACKNOWLEDGED_SECONDS_MAX, WIRE_WRITE_BYTES,
 )  # fmt: skip
@@ -313,7 +315,17 @@ class Host(Protocol):
     def serve(self, wire: Wire, messages: Sequence[Request | Envelope], now: float) -> int:
         """Hands the messages to the node, in order, until the wire is full; returns how many it took, at least one."""
 
-    def get(self, aliases: Sequence[bytes], now: float) -> tuple[list[bytes | None], float]:
+    def objection(self, envelope: Envelope, names: Names) -> Objection | None:
+        """See :mod:`wrpme.core.membership.speakers`."""
+
+    @property
+    def access(self) -> Access:
+        """Who those are that come in."""
+
+    def forget_user(self, session: int) -> None:
+        """Lets a connection be nobody from now on."""
+
+    def get(self, session: int, aliases: Sequence[bytes], now: float) -> tuple[list[bytes | None], float]:
         """See :meth:`wrpme.core.fast_path.FastPath.get`; returns only what may be looked at now, and the time."""
 
     def flush_soon(self) -> None:

@@ -148,6 +148,7 @@ class Gate:
             if context is None:
                 made.close()
             else:
+                error.__traceback__ = None  # its frames lead back to it, and to all that TLS has of the connection
                 self._often("info", f"closed the connection from {peer}: {_why(error)}")
 
     async def _first_byte(self, made: socket.socket) -> bytes:

@@ -24,8 +24,9 @@ from wrpme.daemon.net.connection import Host, Message, Wire, reason_of, watch_cl
 from wrpme.daemon.net.names import Names
 from wrpme.daemon.net.outbox import Frame, Large
 from wrpme.daemon.net.view_frames import ViewFrames
+from wrpme.daemon.security.certificate import Speaker
 from wrpme.daemon.security.tls import REFUSED, Tls, failed_handshake
-from wrpme.errors import UsageError, WrpmeError
+from wrpme.errors import ProtocolError, UsageError, WrpmeError
 from wrpme.limits import (
     CONNECT_SECONDS_MAX, LARGE_BYTES, LINK_RETRY_SECONDS_MAX, LINK_RETRY_SECONDS_MIN, LOOKUP_SECONDS_MAX,
 )  # fmt: skip
@@ -297,6 +298,10 @@ class Link:
         self._lanes.append(lane)
         return lane
 
+    def ignored(self, sentence: str) -> None:
+        """Hears that something which came was not heeded."""
+        self._links.throttle.say(self.host.clock(), "info", f"from {self.address}, {sentence}")
+
     def lane_ended(self, reason: str) -> None:
         """Hears that a lane ended by itself; while dialling, the attempt learns of it by itself too."""
         if self._up:
@@ -333,7 +338,8 @@ class Lane(Wire):
         self._link = link
         self._decoder: Decoder[Envelope | Failed] = Decoder(Union[Envelope, Failed])
         self._preface_bytes = 0
-        self._secured = False
+        self._speaker: Speaker | None = None
+        """What is heard there of nodes, where the connection is secured: who may be dialled is not yet any node."""
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.reason = ""
 
@@ -382,7 +388,9 @@ class Lane(Wire):
         super().connection_made(transport)
         assert self.transport is not None
         watch_closely(self.transport.get_extra_info("socket"))
-        self._secured = self.transport.get_extra_info("ssl_object") is not None
+        secured = self.transport.get_extra_info("ssl_object")
+        if secured is not None:
+            self._speaker = Speaker(secured, self.host.objection, self._ignored)
         self.host.opened(self)
         self.transport.write(PREFACE)
 
@@ -408,17 +416,27 @@ class Lane(Wire):
 
     def take(self, messages: list[Message], now: float) -> None:
         """Serves all messages: what comes is the answer to what was sent."""
+        if self._speaker is not None:
+            try:
+                messages = self._speaker.heard(messages)
+            except ProtocolError as error:
+                self._end(error.sentence)
+                return
         while messages and not self.ended:
             messages = messages[self.host.serve(self, messages, now) :]
+
+    def _ignored(self, sentence: str) -> None:
+        self._link.ignored(sentence)
 
     def on_nonsense(self, error: WrpmeError) -> None:
         self._end(error.sentence)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._end(REFUSED if self._secured and not self._preface_bytes else reason_of(exc))
+        self._end(REFUSED if self._speaker is not None and not self._preface_bytes else reason_of(exc))
         self.backlog.clear()
         self.drop_outbox()
         self.host.closed(self)
+        self.transport = self._speaker = None  # which lead back here
 
     def _end(self, reason: str) -> None:
         if self.ended:

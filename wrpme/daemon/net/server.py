@@ -11,14 +11,15 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from wrpme.daemon.limits import (
-    LINGER_SECONDS, PARTIAL_FRAME_SECONDS_MAX, SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX,
+    DISMISS_SECONDS_MAX, LINGER_SECONDS, PARTIAL_FRAME_SECONDS_MAX, SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX,
     SESSION_SWEEP_SECONDS, SESSIONS_REFUSED_MAX, SLOW_READER_SECONDS_MAX,
 )  # fmt: skip
 from wrpme.daemon.log import Throttle
 from wrpme.daemon.net.connection import Host, Message, Wire
 from wrpme.daemon.net.spoken import Spoken, spoken
-from wrpme.daemon.security.tls import NO_CERTIFICATE, SPEAKS_TLS, TLS_ONLY, Tls, begins_tls, shows_certificate
-from wrpme.errors import BusyError, ProtocolError, TooLargeError, WrpmeError
+from wrpme.daemon.security.certificate import Speaker
+from wrpme.daemon.security.tls import SPEAKS_TLS, TLS_ONLY, TLS_ONLY_OF_HTTP, TLS_ONLY_OF_REDIS, Tls, begins_tls
+from wrpme.errors import BusyError, ProtocolError, TooLargeError, UnauthenticatedError, WrpmeError
 from wrpme.protocol.codec import FORMER, FORMER_PREFACE, PREFACE, Decoder, encode
 from wrpme.protocol.messages import Envelope, Failed, Inbound
 
@@ -57,6 +58,8 @@ class Server:
         self.sessions: dict[Session, None] = {}
         self.strangers: dict[Session, None] = {}
         """Those that have not said what they are, and those that were refused and have not gone; the oldest first."""
+        self.dismissed: dict[Session, tuple[float, str]] = {}
+        """Connections whose user is gone: each ends when what it asked for is answered, or then; and why."""
         self._leaving: set[Session] = set()
         self.throttle = Throttle(host.say)
         self._numbers = iter(numbers)
@@ -73,10 +76,26 @@ class Server:
     def tick(self, now: float) -> None:
         """Closes what makes no progress; is called about once a second."""
         self.throttle.settle(now)
+        self.see_off(now)
         if now - self._swept_at >= SESSION_SWEEP_SECONDS:
             self._swept_at = now
             for session in list(self.sessions):
                 session.check_progress(now)
+
+    def dismiss(self, session: Session, sentence: str, now: float) -> None:
+        """Ends a connection once it waits for no answer: what it asks from then on was not carried out, and it is told
+        so with the sentence."""
+        self.dismissed[session] = now + DISMISS_SECONDS_MAX, sentence
+
+    def see_off(self, now: float) -> None:
+        """Ends those who are dismissed, as far as they wait for nothing, or have for too long."""
+        for session, (until, sentence) in list(self.dismissed.items()):
+            if session.ended or not session.waiting:
+                del self.dismissed[session]
+                session.end(encode(Failed(0, UnauthenticatedError.code, sentence)))
+            elif now >= until:
+                del self.dismissed[session]
+                session.abort()
 
     async def close(self, seconds: float, farewell: bytes = b"") -> None:
         """Ends all sessions; what was written to them leaves first, as far as ``seconds`` suffice. ``farewell`` is said
@@ -125,6 +144,7 @@ class Server:
     def gone(self, session: Session) -> None:
         """Forgets a session that has ended."""
         self.sessions.pop(session, None)
+        self.dismissed.pop(session, None)
         self.strangers.pop(session, None)
         self._leaving.discard(session)
         if self._empty is not None and not self.sessions and not self._empty.done():
@@ -147,8 +167,10 @@ class Session(Wire):
         """What is said when all that waits has left."""
         self._first = b""
         """What came in while nobody can tell which protocol it is."""
-        self._lacks_tls = self._lacks_certificate = False
-        """Whether it may say nothing, or nothing that nodes say to each other."""
+        self._lacks_tls = False
+        """Whether it may say nothing."""
+        self._speaker: Speaker | None = None
+        """What it may say as a node, where the connection is secured."""
 
     # --- what asyncio calls --------------------------------------------------------------------------------------
 
@@ -157,7 +179,10 @@ class Session(Wire):
         if self.server.tls is not None:
             secured = transport.get_extra_info("ssl_object")
             self._lacks_tls = secured is None and not self.server.tls.takes_plain
-            self._lacks_certificate = secured is not None and not shows_certificate(secured)
+            if secured is not None:
+                self._speaker = Speaker(secured, self.host.objection, self._ignored)
+                if self.server.tls.is_own(secured):
+                    self.host.access.certified(self.number)
         self.host.opened(self)
         self.server.came(self)
 
@@ -194,11 +219,12 @@ class Session(Wire):
 
     def hand_over(self, successor: Session) -> None:
         """Gives the connection, and what came in on it, to a session that speaks its protocol."""
-        assert self.transport is not None
+        transport, self.transport, self._speaker = self.transport, None, None
+        assert transport is not None
         self.ended = True
         self.server.succeed(self, successor)
-        self.transport.set_protocol(successor)
-        successor.take_over(self.transport, self._first)
+        transport.set_protocol(successor)
+        successor.take_over(transport, self._first)
 
     def take_over(self, transport: asyncio.Transport, first: bytes) -> None:
         """Goes on with a connection that another session accepted."""
@@ -226,17 +252,26 @@ class Session(Wire):
         self.drop_outbox()
         self.server.gone(self)
         self.host.closed(self)
+        self.transport = self._speaker = None  # which lead back here: what TLS has of a connection is large
 
     # --- requests ------------------------------------------------------------------------------------------------
 
     def take(self, messages: list[Message], now: float) -> None:
-        if self._lacks_certificate and any(isinstance(message, Envelope) for message in messages):
-            self.refuse(ProtocolError(NO_CERTIFICATE))
-            return
+        if self._speaker is not None:
+            try:
+                messages = self._speaker.heard(messages)
+            except ProtocolError as error:
+                self.refuse(error)
+                return
+            if not messages:
+                return
         if not (self._admitted or self._admit(messages[0])) or self.ended:
             return
         self._progress_at = now
         super().take(messages, now)
+
+    def _ignored(self, sentence: str) -> None:
+        self.server.throttle.say(self.host.clock(), "info", f"from {self.peer}, {sentence}")
 
     def flush(self) -> None:
         self.count_answered()
@@ -411,6 +446,8 @@ class Session(Wire):
             return
         if word:
             transport.write(word)
+        if transport.is_closing():  # it has gone, which was noticed only now
+            return
         if self._held:
             transport.resume_reading()
         if transport.can_write_eof():
@@ -429,8 +466,8 @@ def _tls_only(kind: Spoken) -> bytes:
     if kind is Spoken.HIVE:
         return PREFACE + encode(Failed(0, ProtocolError.code, TLS_ONLY))
     if kind is Spoken.REDIS:
-        return f"-ERR {TLS_ONLY}\r\n".encode()
+        return f"-ERR {TLS_ONLY_OF_REDIS}\r\n".encode()
     if kind is Spoken.HTTP:
-        headers = f"Content-Type: text/plain\r\nContent-Length: {len(TLS_ONLY) + 1}\r\nConnection: close"
-        return f"HTTP/1.1 400 Bad Request\r\n{headers}\r\n\r\n{TLS_ONLY}\n".encode()
+        headers = f"Content-Type: text/plain\r\nContent-Length: {len(TLS_ONLY_OF_HTTP) + 1}\r\nConnection: close"
+        return f"HTTP/1.1 400 Bad Request\r\n{headers}\r\n\r\n{TLS_ONLY_OF_HTTP}\n".encode()
     return f"wrpmed: {TLS_ONLY}\n".encode()

@@ -3,24 +3,26 @@ handshakes that fail."""
 
 from __future__ import annotations
 
+import hmac
 import ssl
 import time
+from importlib import import_module
 
 from msgspec import Struct
 
 from wrpme.errors import UsageError
 from wrpme.options import TLS_MODES
 from wrpme.protocol.address import Address
+from wrpme.protocol.stats import CERTIFICATE_OF
 from wrpme.files.certificates import TlsFiles, client_context, server_context
 
 OFF, ALLOW, PREFER, REQUIRE = TLS_MODES
 """As ``--tls-mode`` has them: a hive is brought from one to the next node by node, and nodes of two that are beside
 each other understand each other."""
-TLS_ONLY = "this node takes TLS only (--tls-mode require): connect with TLS"
-NO_CERTIFICATE = (
-    "messages of nodes are taken only from a connection whose certificate is of the hive's CA: give the node "
-    "--tls-cert, --tls-key and --tls-ca, and --tls-mode prefer"
-)
+_ONLY = "this node takes TLS only (--tls-mode require): "
+TLS_ONLY = _ONLY + "give wrpmesh --tls-ca FILE, a program wrpmes:// or tls=, and another node --tls-mode prefer"
+TLS_ONLY_OF_REDIS = _ONLY + "connect by rediss://, with the CA of the hive (redis-cli --tls --cacert FILE)"
+TLS_ONLY_OF_HTTP = _ONLY + "ask by https://, with the CA of the hive (curl --cacert FILE)"
 SPEAKS_TLS = "it speaks TLS, which this node does not take (--tls-mode off), or began to too late"
 REFUSED = "it closed the connection when it saw the certificate of this node: its log says why"
 """In TLS 1.3 the side that dials is through with its handshake before the other one has looked at its certificate."""
@@ -41,6 +43,8 @@ class _Loaded(Struct, frozen=True):
     client: ssl.SSLContext
     valid_from: float
     valid_until: float
+    certificate: bytes
+    """In DER."""
 
 
 class Tls:
@@ -52,8 +56,9 @@ class Tls:
 
         Raises:
             UsageError: they can't be used. A certificate that has only expired can, so that a node which starts with it
-                takes a better one on SIGHUP; others refuse it until then.
+                takes a better one on SIGHUP; others refuse it until then. Or a package is lacking.
         """
+        _check_that_certificates_can_be_read()
         self._address = address
         self.takes_plain = mode != REQUIRE
         self.dials = mode in (PREFER, REQUIRE)
@@ -85,6 +90,11 @@ class Tls:
         """For how long the certificate is valid; below 0 once it has expired."""
         return self._loaded.valid_until - time.time()
 
+    def is_own(self, secured: ssl.SSLObject) -> bool:
+        """Returns whether the other side has shown the certificate of this very node."""
+        shown = secured.getpeercert(True)
+        return shown is not None and hmac.compare_digest(shown, self._loaded.certificate)
+
     @property
     def troubles(self) -> tuple[str, ...]:
         """What an operator should look at: a certificate with less than a third of its life left."""
@@ -92,17 +102,12 @@ class Tls:
         if left >= WARNED_SHARE * (loaded.valid_until - loaded.valid_from):
             return ()
         when = f"expires in {_span(left)}" if left > 0 else "has expired, and other nodes refuse it"
-        return (f"the certificate of {self._address} {when}: hive_apply renews it, or put a new one in its place",)
+        return (f"{CERTIFICATE_OF}{self._address} {when}: hive_apply renews it, or put a new one in its place",)
 
 
 def begins_tls(first: bytes) -> bool:
     """Returns whether a connection whose first byte this is speaks TLS."""
     return first[:1] == bytes([_CLIENT_HELLO])
-
-
-def shows_certificate(secured: ssl.SSLObject | None) -> bool:
-    """Returns whether the other side has shown a certificate of a CA that is trusted."""
-    return secured is not None and bool(secured.getpeercert())
 
 
 def failed_handshake(error: BaseException) -> str:
@@ -121,6 +126,16 @@ def failed_handshake(error: BaseException) -> str:
     return ""
 
 
+def _check_that_certificates_can_be_read() -> None:
+    """Looks for the package before the first node shows a certificate: see
+    :mod:`wrpme.daemon.security.certificate`."""
+    try:
+        import_module("cryptography")
+    except ImportError:
+        lacks = "TLS of a node needs the package cryptography, which is not installed: pip install 'wrpme[tls]'"
+        raise UsageError(lacks) from None
+
+
 def _span(seconds: float) -> str:
     days, hours = seconds / 86_400, seconds / 3600
     return f"{days:.0f} d" if days >= 2 else f"{hours:.0f} h" if hours >= 1 else "less than an hour"
@@ -131,7 +146,7 @@ def _load(files: TlsFiles, host: str) -> _Loaded:
     for context in (server, client):
         context.verify_flags |= _NO_CHECK_TIME
     try:
-        shown = _shake_hands(server, client, host)
+        shown, certificate = _shake_hands(server, client, host)
     except ssl.SSLCertVerificationError as error:
         about = f"the certificate {files.certificate} can't be used by a node at {host}, with the CAs of {files.ca}"
         raise UsageError(f"{about}: {_refusal(error)}") from None
@@ -139,11 +154,11 @@ def _load(files: TlsFiles, host: str) -> _Loaded:
         raise UsageError(f"the certificate {files.certificate} can't be used ({str(error.reason).lower()})") from None
     for context in (server, client):
         context.verify_flags &= ~_NO_CHECK_TIME
-    times = (ssl.cert_time_to_seconds(str(shown[name])) for name in ("notBefore", "notAfter"))
-    return _Loaded(server, client, *map(float, times))
+    first, last = (float(ssl.cert_time_to_seconds(str(shown[name]))) for name in ("notBefore", "notAfter"))
+    return _Loaded(server, client, first, last, certificate)
 
 
-def _shake_hands(server: ssl.SSLContext, client: ssl.SSLContext, host: str) -> dict[str, object]:
+def _shake_hands(server: ssl.SSLContext, client: ssl.SSLContext, host: str) -> tuple[dict[str, object], bytes]:
     """Lets the node speak with itself in memory: nothing else in :mod:`ssl` tells what is in a certificate, and what
     other nodes would say to this one is known before any of them is asked."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -159,9 +174,9 @@ def _shake_hands(server: ssl.SSLContext, client: ssl.SSLContext, host: str) -> d
             except ssl.SSLWantReadError:
                 continue
             waiting.remove(side)
-    shown = dialling.getpeercert()
-    assert shown and not waiting, "both sides of a handshake in memory have all that they wait for"
-    return dict(shown)
+    shown, certificate = dialling.getpeercert(), dialling.getpeercert(True)
+    assert shown and certificate and not waiting, "both sides of a handshake in memory have all that they wait for"
+    return dict(shown), certificate
 
 
 def _refusal(error: ssl.SSLCertVerificationError) -> str:

@@ -38,6 +38,8 @@ def summary(scene: Scene, note: str, width: int) -> str:
         f"{up} of {len(scene.nodes)} nodes up" if up < len(scene.nodes) else format.counted(up, "node", "nodes"),
         f"epoch {scene.epoch}" + (f" gen {scene.generation}" if scene.generation > 1 else ""),
     ]
+    if scene.open:
+        parts.append("no users")
     if scene.entries is not None:
         parts.append(some + format.counted(scene.entries, "entry", "entries"))
     if scene.operations_per_second is not None:
@@ -65,7 +67,8 @@ class Banner(Widget):
 
     def show(self, scene: Scene) -> None:
         """Shows another moment, or another state of it."""
-        shown = (word_text(scene), scene.sentence, summary(scene, self.note, 999), format.mode_text(scene))
+        figures = summary(scene, self.note, 999)
+        shown = (word_text(scene), scene.sentence, scene.warning, figures, format.mode_text(scene))
         if shown != self._shown:
             self._shown = shown
             self._scene = scene
@@ -91,7 +94,12 @@ class Banner(Widget):
         colour = theme.dim if live else theme.warn
         text.append(mode, Style(color=colour, reverse=not live, bold=not live))
         text.append("\n")
-        lines, rows = format.wrapped(scene.sentence, width), max(1, self.size.height - 1)
+        rows = max(1, self.size.height - 1)
+        if scene.warning:
+            rows = max(1, rows - 1)
+            warning = format.clipped(f"▲ {scene.warning}", width)
+            text.append(f"{warning}\n", style_of(self.app, "warn") + Style(bold=True))
+        lines = format.wrapped(scene.sentence, width)
         more = len(lines) > rows
         if more:
             lines[rows - 1 :] = [format.clipped(" ".join(lines[rows - 1 :]), width - 6)]

@@ -23,7 +23,7 @@ from wrpme import __version__, errors
 from wrpme.bootstrap.reporter import Ask, Reporter, StepWords, harmless
 from wrpme.client.client import Client
 from wrpme.protocol.quoting import SPACES, bytes_of, content_shown, quoted
-from wrpme.shell.batch import END
+from wrpme.shell.batch import END, GivenUp
 from wrpme.shell.commands import Command
 from wrpme.shell.completion import complete, completed, hint
 from wrpme.shell.execute import Answer, Line
@@ -32,6 +32,7 @@ from wrpme.shell.format import escaped
 from wrpme.shell.history import LineFile
 from wrpme.shell.paste import pasted_lines
 from wrpme.shell.session import Shell, internal
+from wrpme.tui.dialogs import Secret
 from wrpme.tui.limits import (
     PANE_ANSWER_BYTES_MAX,
     PANE_ENTRIES_MAX,
@@ -160,12 +161,20 @@ def _cut(content: bytes, size: int) -> bytes:
 class PanePrompt:
     """The :class:`wrpme.shell.session.Prompt` of a pane: a queue of lines that were entered, and of pastes of several
     lines. The next line answers a question. ``show`` is called with a pasted line when its turn comes, ``sign`` with
-    what stands before the next line."""
+    what stands before the next line; ``ask_secret`` opens a window for a password, and gives None where it was closed.
+    """
 
     is_corrected = True
 
-    def __init__(self, sink: Sink, show: Callable[[str], None], sign: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        sink: Sink,
+        show: Callable[[str], None],
+        sign: Callable[[str], None],
+        ask_secret: Callable[[str], Awaitable[str | None]],
+    ) -> None:
         self._sink = sink
+        self._ask_secret = ask_secret
         self._show = show
         self._sign = sign
         self._lines: asyncio.Queue[str | list[str] | None] = asyncio.Queue(PANE_LINES_WAITING_MAX)
@@ -208,6 +217,17 @@ class PanePrompt:
             self._pasted.extend(entered)
             return ""
         return entered or ""
+
+    async def secret(self, question: str) -> str:
+        """Asks in a window of its own, and returns what is typed there, which no log or history has.
+
+        Raises:
+            GivenUp: the window was closed.
+        """
+        typed = await self._ask_secret(question)
+        if typed is None:
+            raise GivenUp
+        return typed
 
     def drop_pasted(self) -> int:
         """Drops the pasted lines whose turn has not come, and returns how many they were."""
@@ -385,7 +405,7 @@ class ShellPane(Vertical):
         self._lines = deque(history.load(), history.lines_max)
         self._at = 0
         self._typed = ""
-        self._prompt = PanePrompt(self, self._show_entered, self._show_sign)
+        self._prompt = PanePrompt(self, self._show_entered, self._show_sign, self._ask_secret)
         self._sign = PROMPT
         self._label = Label(PROMPT)
         self._shell: Shell | None = None
@@ -419,6 +439,9 @@ class ShellPane(Vertical):
             self.run_worker(self._session(self._shell), name="shell", exit_on_error=False)
             self._show_hint()
             self.print(WELCOME, "dim")
+
+    async def _ask_secret(self, question: str) -> str | None:
+        return await self.app.push_screen_wait(Secret(question))
 
     async def _session(self, shell: Shell) -> None:
         while True:

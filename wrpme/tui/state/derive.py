@@ -10,7 +10,8 @@ from msgspec.structs import replace
 
 from wrpme.limits import SLOTS
 from wrpme.protocol.address import listed
-from wrpme.protocol.stats import NodeStats, HiveStatus, NodeStatus, condition_of
+from wrpme.protocol.health import is_exposed
+from wrpme.protocol.stats import CERTIFICATE_OF, NodeStats, HiveStatus, NodeStatus, condition_of
 from wrpme.protocol.view import Member, NodeId, State, View
 from wrpme.shell.format import at_risk_texts, clock_texts
 from wrpme.tui.limits import STALE_SECONDS
@@ -84,6 +85,8 @@ def scene(observed: Observed, layout: RingLayout | None, now: float, mode: Mode 
         generation=view.generation,
         replication=view.replication,
         tags=view.tags,
+        open=not view.users_since and is_exposed(view),
+        warning=sentences.certificates(_certificates(fresh)),
         heard=len(fresh),
         silent_since=since,
         entries=sum(entries) if entries else None,
@@ -93,6 +96,17 @@ def scene(observed: Observed, layout: RingLayout | None, now: float, mode: Mode 
         arcs=moving.arcs,
         moves=moving.moves,
     )  # fmt: skip
+
+
+def _certificates(seen: list[_Seen]) -> list[tuple[str, float]]:
+    """Returns the addresses of nodes whose certificates an operator has to look at, and the seconds that are left."""
+    return [
+        (one.member.address, one.stats.certificate_seconds)
+        for one in seen
+        if one.stats is not None
+        and one.stats.certificate_seconds is not None
+        and any(trouble.startswith(CERTIFICATE_OF) for trouble in one.stats.troubles)
+    ]
 
 
 def figures(observed: Observed, layout: RingLayout | None, now: float) -> list[Figures]:

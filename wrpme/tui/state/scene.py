@@ -166,7 +166,8 @@ class EventShown(Struct, frozen=True):
 class Scene(Struct, frozen=True):
     """All that is shown of the moment ``at``. ``heard`` nodes tell their figures; if none does, ``silent_since`` is
     when the last word came. ``progress`` (0 to 1) is that of all that moves, None if nothing does. ``entries`` and
-    ``operations_per_second`` are None if no node told them; ``partial`` says that some did not."""
+    ``operations_per_second`` are None if no node told them; ``partial`` says that some did not. ``warning`` is
+    about certificates that expire soon, or have; empty while all are well."""
 
     mode: Mode
     at: float
@@ -186,3 +187,6 @@ class Scene(Struct, frozen=True):
     arcs: tuple[ArcShown, ...] = ()
     moves: tuple[CopyShown, ...] = ()
     tags: bool = False
+    warning: str = ""
+    open: bool = False
+    """Whether the hive never had users, and others may reach it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from wrpme.protocol.address import listed
+from wrpme.protocol.stats import CERTIFICATE_OF
 from wrpme.shell.format import span_text
 from wrpme.tui.state.format import clock
 from wrpme.tui.state.scene import EventShown, NodeState
@@ -67,6 +68,23 @@ def missed_by(tellers: Sequence[str], address: str) -> str:
 def heard_by(tellers: Sequence[str], address: str) -> str:
     """Returns that several nodes suspect one no longer."""
     return f"{_together(tellers)} hear {address} again"
+
+
+def certificates(left: Sequence[tuple[str, float]]) -> str:
+    """Returns what is said of certificates that have so many seconds left; those that expire first come first."""
+    expired = sorted(address for address, seconds in left if seconds <= 0)
+    soon = sorted((seconds, address) for address, seconds in left if seconds > 0)
+    parts = []
+    if expired:
+        one = len(expired) == 1
+        parts.append(f"the certificate{'' if one else 's'} of {listed(expired)} {'has' if one else 'have'} expired")
+    if len(soon) == 1:
+        parts.append(f"{CERTIFICATE_OF}{soon[0][1]} expires in {span_text(soon[0][0])}")
+    elif soon:
+        named = listed(address for _, address in soon)
+        parts.append(f"the certificates of {named} expire, the first in {span_text(soon[0][0])}")
+    todo = ": put a new one in its place" if len(left) == 1 else ": put new ones in their place"
+    return "; ".join(parts) + todo if parts else ""
 
 
 def _together(addresses: Sequence[str]) -> str:

@@ -87,6 +87,10 @@ def command_of(options: Options) -> list[str]:
         given += ["--tls-ca", options.tls_ca or NO_TLS]
         if options.tls_cert:
             given += ["--tls-cert", options.tls_cert, "--tls-key", options.tls_key]
+        if options.user:
+            given += ["--user", options.user]  # each tab asks for the password, unless there is a file
+        if options.password_file:
+            given += ["--password-file", options.password_file]
     return [sys.executable, "-m", "wrpme.cli", "--tui", *given]
 
 

@@ -29,6 +29,13 @@ def plain(status: int, sentence: str) -> Page:
     return Page(status, _PLAIN, f"{sentence}\n".encode("utf-8", "backslashreplace"))
 
 
+def path_of(target: bytes) -> str:
+    """Returns the path that a request asks for, by itself or in a whole URL."""
+    path = target.partition(b"?")[0].decode("latin-1")
+    scheme, colon, rest = path.partition("://")
+    return "/" + rest.partition("/")[2] if colon and scheme.lower() in ("http", "https") else path
+
+
 class Pages:
     """Figures are made anew at most once in ``FIGURES_SECONDS``, for all who ask."""
 
@@ -44,10 +51,7 @@ class Pages:
 
     def page(self, target: bytes) -> Page:
         """Returns what is at the target of a request: a path, or a whole URL, and a query that is not looked at."""
-        path = target.partition(b"?")[0].decode("latin-1")
-        if path[:7].lower() == "http://":
-            path = "/" + path[7:].partition("/")[2]
-        make = self._makers.get(path)
+        make = self._makers.get(path_of(target))
         if make is None:
             return plain(404, f"a node of wrpme has nothing there, only {', '.join(self._makers)}")
         return make()

@@ -7,7 +7,9 @@ before the connection is closed. The bounds are those of every session, and a fe
 from __future__ import annotations
 
 import asyncio
+from base64 import b64decode
 from http import HTTPStatus
+from math import inf
 
 import h11
 
@@ -16,17 +18,28 @@ from wrpme.daemon.limits import (
     PARTIAL_FRAME_SECONDS_MAX, SLOW_READER_SECONDS_MAX,
 )  # fmt: skip
 from wrpme.daemon.net.http.connections import Connections
-from wrpme.daemon.net.http.pages import Page, Pages, plain
+from wrpme.core.access.sessions import ASKED
+from wrpme.daemon.net.http.pages import Page, Pages, path_of, plain
 from wrpme.daemon.net.server import Server, Session
-from wrpme.errors import WrpmeError
+from wrpme.errors import UnauthenticatedError, WrpmeError
 from wrpme.limits import TURN_BYTES
+from wrpme.protocol.access.messages import Authenticate
+from wrpme.protocol.access.rights import PAGES
+from wrpme.protocol.access.users import Role
+from wrpme.protocol.messages import Envelope, Failed, Reply
 
+CHALLENGE = (b"WWW-Authenticate", b'Basic realm="wrpme", charset="UTF-8"')
 _METHODS = (b"GET", b"HEAD")
 _OF_BODIES = (b"content-length", b"transfer-encoding")
 
 
 class HttpSession(Session):
-    """It stays a stranger among the sessions of a node: where all places are taken, it goes before any client."""
+    """Where the hive has users, each request says whose it is, by Basic or Bearer (of NAME:PASSWORD); the connection
+    remembers it, so that the same is looked at once.
+
+    It stays a stranger among the sessions of a node: where all places are taken, it goes before any client."""
+
+    takes_replies = True
 
     def __init__(self, number: int, server: Server, connections: Connections, pages: Pages) -> None:
         super().__init__(number, server)
@@ -37,6 +50,10 @@ class HttpSession(Session):
         self._wants_headers_alone = False
         self._began_at: float | None = None
         """When the first byte of a request came that is not complete."""
+        self._said = b""
+        """Who the connection said that it is, as it said it."""
+        self._asking: h11.Request | None = None
+        """A request that waits until the node knows who asks."""
 
     def enter(self, is_client: bool = True) -> bool:
         """Counts as no client: there is a bound of its own, and the oldest goes."""
@@ -66,7 +83,7 @@ class HttpSession(Session):
     def _answer(self) -> bool:
         """Answers requests that are complete; returns whether all that came in was looked at."""
         for _ in range(HTTP_TURN_REQUESTS_MAX):
-            if self.outbox or self._paused or self.full:
+            if self.outbox or self._paused or self.full or self._asking is not None:
                 return False
             try:
                 request = self._next()
@@ -80,9 +97,45 @@ class HttpSession(Session):
             self._requests += 1
             self._progress_at = self._began_at = self.host.clock()
             self._connections.asked(self)
+            if self.host.access.asks and not self._may(request):
+                continue
             if not self._carry_out(request):
                 return True
         return False
+
+    def _may(self, request: h11.Request) -> bool:
+        """Returns whether whoever asks may; else says why not, or finds out who asks."""
+        if PAGES.get(path_of(request.target), Role.READ) is Role.NOBODY:
+            return True
+        said = next((value for name, value in request.headers if name == b"authorization"), b"")
+        if said and said == self._said and self.host.access.user(self.number) is not None:
+            return True
+        credentials = _credentials(said)
+        if credentials is None:
+            self._wants_headers_alone = request.method == b"HEAD"
+            self._say(plain(401, ASKED), False, CHALLENGE)
+            return False
+        self._asking, self._said = request, said
+        self.host.process.clients[self.number] = self.peer
+        self.host.serve(self, [Authenticate(0, *credentials)], self.host.clock())
+        return False
+
+    def replied(self, reply: Reply | Envelope, valid_until: float = inf) -> None:
+        self.waiting -= 1
+        request, self._asking = self._asking, None
+        if request is None or self.ended:
+            return
+        if isinstance(reply, Failed):
+            self._said = b""
+            self._wants_headers_alone = request.method == b"HEAD"
+            wrong = reply.code == UnauthenticatedError.code
+            self._say(plain(401 if wrong else 503, reply.sentence), False, *([CHALLENGE] if wrong else []))
+        else:
+            self._carry_out(request)
+        if self.frames:
+            self.host.flush_soon()
+        self.hold()
+        self.go_on()
 
     def _next(self) -> h11.Request | None:
         """Returns the next request, which is complete unless it has a body; None where more has to come first."""
@@ -137,6 +190,8 @@ class HttpSession(Session):
 
     def _refuse(self, page: Page, request: h11.Request | None = None) -> None:
         """Tells the connection and the log what is wrong; what it still sends is not looked at."""
+        if request is None:  # the last one, which is answered, may have wanted the headers alone
+            self._wants_headers_alone = False
         more = [(b"Allow", b", ".join(_METHODS))] if page.status == 405 else []
         if self._connection.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             self._say(page, True, *more)
@@ -186,7 +241,24 @@ class HttpSession(Session):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.gone(self)
+        self.host.process.clients.pop(self.number, None)
         super().connection_lost(exc)
+
+
+def _credentials(said: bytes) -> tuple[str, str] | None:
+    """Returns the name and the password in an Authorization header: of Basic, or of Bearer, whose token is
+    NAME:PASSWORD as it stands; None where it is neither."""
+    scheme, _, rest = said.partition(b" ")
+    token = rest.strip()
+    if scheme.lower() == b"basic":
+        try:
+            token = b64decode(token, validate=True)
+        except ValueError:
+            return None
+    elif scheme.lower() != b"bearer":
+        return None
+    name, colon, password = token.decode("utf-8", "surrogateescape").partition(":")
+    return (name, password) if colon else None
 
 
 def _sentence(error: h11.RemoteProtocolError) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from wrpme.core.access.sessions import Access, NobodyAsked
 from wrpme.daemon.net.redis.channels import Channels, Kind
 from wrpme.daemon.net.redis.figures import Figures
 from wrpme.daemon.net.redis.replies import NIL2, NIL3, NO_ARRAY2, bulk, encoded
@@ -111,6 +112,9 @@ class Client:
         """Gives any of so many numbers, from 0 on."""
         self.inside = 0
         """So many answers are due until the array is complete that is said now: nothing else may be said before."""
+        self.access: Access = NobodyAsked()
+        self.forget_user: Callable[[], None] = lambda: None
+        """From now on the client has not said who it is."""
         self.channels = Channels()
         self.subscriptions: dict[Kind, dict[bytes, None]] = {}
         self.subscription_count = 0

@@ -43,7 +43,7 @@ _OVERTAKEN = "; what you sent after it was carried out, so it was not tried agai
 class Reads(Protocol):
     """What can be read at once."""
 
-    def get(self, aliases: list[bytes], now: float) -> tuple[list[bytes | None], float]:
+    def get(self, session: int, aliases: list[bytes], now: float) -> tuple[list[bytes | None], float]:
         """See :class:`wrpme.daemon.net.connection.Host`."""
 
 
@@ -160,7 +160,7 @@ class Pipeline:
         if not aliases:
             return 0
         way, nil = self._way, self.client.nil
-        found, now = way.host.get(aliases, way.heard_at)
+        found, now = way.host.get(self.client.ident, aliases, way.heard_at)
         if found:
             self.client.figures.answered("get", nil, now - way.heard_at, len(found))
             way.answer(b"".join([nil if held is None else b"$%d\r\n%b\r\n" % (len(held), held) for held in found]))

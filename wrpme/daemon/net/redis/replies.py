@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from wrpme.errors import (
-    ApartError, BusyError, DiskFullError, FullError, IndeterminateError, ShortageError, TooLargeError, UnavailableError,
-    UnstableError, WrpmeError,
+    ApartError, BusyError, DeniedError, DiskFullError, FullError, IndeterminateError, ShortageError, TooLargeError,
+    UnauthenticatedError, UnavailableError, UnstableError, WrpmeError,
 )  # fmt: skip
 from wrpme.protocol.messages import Failed
 
@@ -82,6 +82,8 @@ _WORDS: dict[int, str] = {
     UnstableError.code: "TRYAGAIN",
     BusyError.code: "TRYAGAIN",
     FullError.code: "OOM",
+    UnauthenticatedError.code: "NOAUTH",
+    DeniedError.code: "NOPERM",
 }
 """What clients of Redis know of what may happen to a request; all else is ERR."""
 

@@ -55,6 +55,8 @@ class RedisSession(Session):
         self._client.others = self._all_clients
         self._client.chance = randrange
         self._client.stats = self._stats
+        self._client.access = self.host.access
+        self._client.forget_user = lambda: self.host.forget_user(number)
         self._client.channels = channels
         self._client.figures = figures
         self._client.push = self._push

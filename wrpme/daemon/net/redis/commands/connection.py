@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import zip_longest
 
 from wrpme.daemon.net.redis.channels import Kind
-from wrpme.daemon.net.redis.client import Client, Plan, Subcommand
+from wrpme.daemon.net.redis.client import Client, Plan, Steps, Subcommand
+from wrpme.daemon.net.redis.commands.access import FIRST_HELLO, proven
 from wrpme.daemon.net.redis.commands.numbers import database, integer, integer_in
 from wrpme.daemon.net.redis.replies import OK, PONG, SYNTAX, ZERO, Refusal, bulk, error, integer as integer_reply
 
@@ -45,23 +46,9 @@ def echo(client: Client, args: Args) -> Plan:
     return bulk(args[1])
 
 
-def auth(client: Client, args: Args) -> Plan:
-    """AUTH [username] password: there are no users."""
-    if len(args) > 3:
-        raise Refusal(SYNTAX)
-    if len(args) == 3 and args[1] != b"default":
-        raise Refusal("WRONGPASS invalid username-password pair or user is disabled.")
-    if len(args) == 3:
-        return OK  # as in Redis, where the default user needs none
-    raise Refusal(
-        "ERR AUTH <password> called without any password configured for the default user. "
-        "Are you sure your configuration is correct?"
-    )
-
-
 def hello(client: Client, args: Args) -> Plan:
     """HELLO [protover [AUTH username password] [SETNAME clientname]]."""
-    three, name, at = client.three, None, 2
+    three, name, who, at = client.three, None, (b"", b""), 2
     if len(args) > 1:
         version = integer_in(args[1])
         if version is None:
@@ -72,8 +59,7 @@ def hello(client: Client, args: Args) -> Plan:
     while at < len(args):
         option = args[at].upper()
         if option == b"AUTH" and at + 2 < len(args):
-            if args[at + 1] != b"default":
-                raise Refusal("WRONGPASS invalid username-password pair or user is disabled.")
+            who = args[at + 1], args[at + 2]
             at += 2
         elif option == b"SETNAME" and at + 1 < len(args):
             name = _name(args[at + 1])
@@ -81,6 +67,19 @@ def hello(client: Client, args: Args) -> Plan:
         else:
             raise Refusal(f"ERR Syntax error in HELLO option '{text(args[at])}'")
         at += 1
+    if who[0] and client.access.asks:
+        return _hello_as(client, who, three, name)
+    if client.access.asks and client.access.user(client.ident) is None:
+        raise Refusal(FIRST_HELLO)
+    return _greeted(client, three, name)
+
+
+def _hello_as(client: Client, who: tuple[bytes, bytes], three: bool, name: bytes | None) -> Steps:
+    yield from proven(*who)
+    return _greeted(client, three, name)
+
+
+def _greeted(client: Client, three: bool, name: bytes | None) -> bytes:
     client.speak(three)
     if name is not None:
         client.name = name
@@ -112,6 +111,8 @@ def quit_(client: Client, args: Args) -> Plan:
 def reset(client: Client, args: Args) -> Plan:
     """RESET."""
     client.reset()
+    if client.access.asks:
+        client.forget_user()
     return b"+RESET\r\n"
 
 

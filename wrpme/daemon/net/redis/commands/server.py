@@ -238,15 +238,18 @@ _ONLY_IF_ASKED = ("Commandstats", "Latencystats")
 
 
 def info(client: Client, args: Args) -> Plan:
-    """INFO [section ...]."""
+    """INFO [section ...]. Who is bound to prefixes is not told how many keys there are."""
     asked = {text(section).lower() for section in args[1:]} or {"default"}
+    user = client.access.user(client.ident)
+    kept_from = ("Keyspace",) if user is not None and user.prefixes else ()
     is_all, is_default = bool(asked & {"all", "everything"}), "default" in asked
     return _info(
         client,
         [
             section
             for section in SECTIONS
-            if is_all or section.lower() in asked or (is_default and section not in _ONLY_IF_ASKED)
+            if (is_all or section.lower() in asked or (is_default and section not in _ONLY_IF_ASKED))
+            and section not in kept_from
         ],
     )
 
@@ -497,21 +500,6 @@ REFUSED = {
     b"asking": "This instance has cluster support disabled",
 }
 """Commands of Redis that have another one here in their place, and which."""
-
-
-def acl_list(client: Client, args: Args) -> Plan:
-    """ACL LIST: there are no users."""
-    return client.encoded(["user default on nopass sanitize-payload ~* &* +@all"])
-
-
-def acl_users(client: Client, args: Args) -> Plan:
-    """ACL USERS."""
-    return client.encoded(["default"])
-
-
-def acl_whoami(client: Client, args: Args) -> Plan:
-    """ACL WHOAMI."""
-    return bulk(b"default")
 
 
 def helped(name: str, subcommands: dict[bytes, Subcommand]) -> list[Status]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from wrpme.daemon.net.redis.commands import bits, connection, keys, multi, pubsub, scan, server, strings
+from wrpme.daemon.net.redis.commands import access, bits, connection, keys, multi, pubsub, scan, server, strings
 from wrpme.daemon.net.redis.client import Client, Plan, Queued, Subcommand
 from wrpme.daemon.net.redis.commands.numbers import integer_in
 from wrpme.daemon.net.redis.parser import ARGUMENT_BYTES
@@ -139,7 +139,7 @@ def _other_rows() -> list[Entry]:
         ("ping", -1, fast, c.ping, "Returns the server's liveliness response.", "connection", False),
         ("echo", 2, fast, c.echo, "Returns the given string.", "connection", False),
         ("hello", -1, ("noscript", "fast"), c.hello, "Handshakes with the server.", "connection", True),
-        ("auth", -2, ("noscript", "fast"), c.auth, "Authenticates the connection.", "connection", False),
+        ("auth", -2, ("noscript", "fast"), access.auth, "Authenticates the connection.", "connection", False),
         ("select", 2, fast, c.select, "Changes the selected database.", "connection", False),
         ("quit", -1, ("noscript", "fast"), c.quit_, "Closes the connection.", "connection", True),
         ("reset", 1, ("noscript", "fast"), c.reset, "Resets the connection.", "connection", True),
@@ -411,9 +411,9 @@ def _acl_cat(client: Client, args: Args) -> Plan:
 
 ACL = {
     b"CAT": Subcommand(-2, _acl_cat, "[<category>]", "List the commands of a category, or all categories."),
-    b"LIST": Subcommand(2, server.acl_list, "", "Return the one user that there is."),
-    b"USERS": Subcommand(2, server.acl_users, "", "Return the name of the one user that there is."),
-    b"WHOAMI": Subcommand(2, server.acl_whoami, "", "Return the name of the one user that there is."),
+    b"LIST": Subcommand(2, access.listed, "", "Return the users, and what they may do."),
+    b"USERS": Subcommand(2, access.users, "", "Return the names of the users."),
+    b"WHOAMI": Subcommand(2, access.whoami, "", "Return the name of the user that this client is."),
 }
 
 
@@ -473,6 +473,11 @@ def begin(client: Client, args: Args, is_alone: bool) -> Plan | None:
         assert isinstance(found, Entry)
         entry = found
     client.command = ""
+    if client.access.asks and (answer := access.refused(client, entry.name, args, entry.keys_of(args))) is not None:
+        client.figures.rejected(_name_of(entry, args))
+        if client.queued is not None:
+            client.queued.is_wrong = True
+        return answer
     if client.only_listens and entry.name not in _WHILE_LISTENING and not client.inside:
         client.figures.rejected(_name_of(entry, args))
         return _only_listens(client, entry, args)
