@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
@@ -19,6 +20,9 @@ from wrpme.bootstrap.credentials.authority import Authority
 from wrpme.errors import StorageError
 from wrpme.files import hives
 from wrpme.files.hives import HiveFile
+
+
+PASSWORD_BYTES = 24
 
 
 class Credentials:
@@ -69,6 +73,27 @@ class Credentials:
         self._write(made)
         self._authorities[made.id] = made
         self._save(replace(self.state, trusted=(*self.state.trusted, made.id)))
+
+    @property
+    def has_operator(self) -> bool:
+        """Whether the password of the operator is here."""
+        return os.path.exists(f"{self.directory}/{hives.PASSWORD}")
+
+    def operator_password(self) -> str:
+        """Returns the password of the operator, which is made where there is none."""
+        path = f"{self.directory}/{hives.PASSWORD}"
+        if not self.has_operator:
+            _write(path, secrets.token_urlsafe(PASSWORD_BYTES) + "\n", 0o600)
+        try:
+            with open(path) as file:
+                return file.read().strip()
+        except OSError as error:
+            raise StorageError(f"the password {path} can't be read ({error.strerror})") from None
+
+    def forget_operator(self) -> None:
+        """Removes that password."""
+        with suppress(FileNotFoundError):
+            os.unlink(f"{self.directory}/{hives.PASSWORD}")
 
     def prepare(self) -> None:
         """Notes that all nodes trust both CAs."""

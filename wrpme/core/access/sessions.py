@@ -80,7 +80,6 @@ class NobodyAsked:
         """See :class:`Access`."""
         return None
 
-
     def certified(self, session: int) -> None:
         """See :class:`Access`."""
 
