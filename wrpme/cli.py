@@ -114,7 +114,7 @@ def run(arguments: Sequence[str], console: Console) -> int:
         WrpmeError: the command line is wrong, or what it asks for can't be begun.
     """
     words = [os.fsencode(argument).decode("utf-8", "surrogateescape") for argument in arguments]
-    options = parse_options(words, os.environ, _option_file(), lambda path: read(path, may_miss=True), hives.ca_of)
+    options = parse_options(words, os.environ, _option_file(), lambda path: read(path, may_miss=True), hives.known_of)
     if options.answer:
         console.answer(Answer(text=options.answer), line_mode=False)
         return 0

@@ -17,6 +17,7 @@ JUMPING = (
     "test_check.py",
     "test_commands.py",
     "test_managed_tls.py",
+    "test_operator.py",
     "test_rotate.py",
     "test_node_control.py",
     "test_results.py",

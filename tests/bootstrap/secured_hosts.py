@@ -20,6 +20,9 @@ from tests.bootstrap.plan_parts import RELEASE
 from tests.bootstrap.stub_hosts import NAMES, StubHosts
 from wrpme.bootstrap.credentials import authority
 from wrpme.bootstrap.topology.file import Host
+from wrpme.protocol.access.messages import AddUser, GetUsers, RemoveUser, Users
+from wrpme.protocol.access.users import User
+from wrpme.protocol.messages import Done, Reply, Request
 
 MANAGED = "[tls]\nmanaged = true\n"
 MORE = ("make_key", "certify", "reread", "shown")
@@ -27,7 +30,7 @@ MORE = ("make_key", "certify", "reread", "shown")
 
 class SecuredHosts(StubHosts):
     """``modes`` has each mode that a node was started with, in their order; ``shown`` what a node shows that runs, and
-    ``deaf`` those that read nothing while they run."""
+    ``deaf`` those that read nothing while they run. ``users`` are those of the hive."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
         monkeypatch.setenv("XDG_CONFIG_HOME", str(directory / "config"))
@@ -35,6 +38,7 @@ class SecuredHosts(StubHosts):
         self.shown_by: dict[str, str] = {}
         self.trusted_by: dict[str, str] = {}
         self.deaf: set[str] = set()
+        self.users: tuple[User, ...] = ()
         self._pairs: dict[str, str] = {}
         super().__init__(monkeypatch, directory)
         self.seen = lambda found: replace(found, key_makers=(RELEASE,))
@@ -48,6 +52,22 @@ class SecuredHosts(StubHosts):
     def agent(self, host: Host) -> Agent:
         agent = super().agent(host)
         agent._others |= {do: self._action(host.name, do) for do in MORE}
+        usual = agent._reply
+
+        def reply(request: Request) -> Reply:
+            if isinstance(request, GetUsers):
+                return Users(request.id, self.users, 3)
+            if isinstance(request, AddUser):
+                self.users = (*self.users, replace(request.user, changed=3))
+                self.actions.append(f"{host.name} add {request.user.name}")
+                return Done(request.id)
+            if isinstance(request, RemoveUser):
+                self.users = tuple(one for one in self.users if one.name != request.name)
+                self.actions.append(f"{host.name} remove {request.name}")
+                return Done(request.id)
+            return usual(request)
+
+        agent._reply = reply
         return agent
 
     def _action(self, name: str, do: str) -> Callable[..., dict[str, Any]]:

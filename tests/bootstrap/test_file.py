@@ -50,12 +50,15 @@ def test_tls_is_that_of_all_hosts() -> None:
     assert {host.tls for host in parse(f"[tls]\nmanaged = true\n{text}", "f").hosts} == {Managed("require", 90)}
     given = f'[tls]\nmanaged = true\nmode = "prefer"\ndays = 7\n{text}'
     assert {host.tls for host in parse(given, "f").hosts} == {Managed("prefer", 7)}
+    (host,) = parse(f"[tls]\nmanaged = true\nusers = false\n{NODE_A}", "f").hosts
+    assert host.tls == Managed(users=False) and not host.tls.adds_operator
 
 
 @pytest.mark.parametrize(
     ("tls", "told"),
     [
         ("days = 90", "line 2: [tls] does not say managed = true, without which it means nothing"),
+        ("managed = true\nusers = 1", "line 3: users of [tls] is 1, but should be true or false"),
         ("managed = 1", "line 2: managed of [tls] is 1, but should be true or false"),
         ('managed = true\nmode = "allow"', 'line 3: mode of [tls] is "allow", but should be "require", or "prefer"'),
         (
@@ -155,7 +158,7 @@ WRONG = [
     # keys
     (A + 'usr = "x"', 'line 4: there is no key "usr" in node 1 (a); did you mean user?'),
     (A + 'hostkey = "x"', "did you mean host_key?"),
-    ('[defaults]\nusers = "x"\n' + A, 'line 2: there is no key "users" in [defaults]; did you mean user?'),
+    ('[defaults]\nusr = "x"\n' + A, 'line 2: there is no key "usr" in [defaults]; did you mean user?'),
     ("[options]\nlog_level = 1\n" + A, 'line 2: there is no key "log_level" in [options]; did you mean log-level?'),
     ("[options]\nnosync = true\n" + A, "did you mean no-sync?"),
     ("[options]\nzzz = 1\n" + A, "its keys are replication, grace, slow-threshold, bytes-max, memory-max, no-sync, "

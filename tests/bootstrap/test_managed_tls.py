@@ -151,6 +151,19 @@ async def test_a_certificate_is_renewed_without_a_restart(hosts: SecuredHosts) -
     assert "expires in 90 d" in await hosts.run("hive_plan")
 
 
+async def test_another_operator_learns_of_the_ca_and_not_of_its_key(
+    hosts: SecuredHosts, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    await secured(hosts)
+    mine = (hosts.credentials / "ca.pem").read_text()
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "another"))
+    assert hives.ca_of(["10.0.0.1:5909"]) == ""
+    await hosts.run("hive_apply")
+    assert Path(hives.ca_of(["10.0.0.1:5909"])).read_text() == mine
+    assert not list(hosts.credentials.glob("*.key"))
+    assert "no certificate can be renewed from here" in await hosts.run("hive_plan")
+
+
 async def test_a_certificate_that_is_due_and_no_ca_for_it(hosts: SecuredHosts, tmp_path: Path) -> None:
     await secured(hosts)
     hosts.age(ONE, 80)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 
 import pytest
 
-from wrpme.bootstrap.credentials import store
+from wrpme.bootstrap.credentials import authority, store
 from wrpme.errors import StorageError
+from wrpme.files import hives
 
 NODES = ("10.0.0.1:5909", "10.0.0.2:5909")
 
@@ -62,6 +64,19 @@ def test_a_ca_whose_key_is_elsewhere() -> None:
     Path(made.directory, f"{made.issuer.id}.key").unlink()
     found = store.find(NODES, ())
     assert found is not None and not found.issuer.key and found.issuer.certificate
+    shutil.copytree(made.directory, f"{made.directory}.copied")
+    Path(f"{made.directory}.copied", f"{made.issuer.id}.key").write_text(made.issuer.key)
+    found = store.find(NODES, ())
+    assert found is not None and found.issuer == made.issuer, "wherever it was copied to"
+
+
+def test_what_was_known_before_serves_no_more() -> None:
+    former = store.create(NODES, time.time())
+    former.tell(NODES, secured=True)
+    fresh = store.adopt(NODES[1:], authority.read_all(authority.make(time.time()).certificate)[0])
+    assert hives.ca_of(NODES) == ""
+    fresh.tell(NODES, secured=True)
+    assert hives.ca_of(NODES) == f"{fresh.directory}/ca.pem"
 
 
 def test_what_can_t_be_read_or_written(config: Path) -> None:

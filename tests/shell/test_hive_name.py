@@ -56,8 +56,16 @@ def test_which_hive(
     ],
 )
 def test_a_hive_whose_ca_this_user_has(arguments: list[str], ca: str) -> None:
-    found = parse_options(arguments, {}, ca_of=lambda nodes: "/hives/a/ca.pem" if "a:1" in nodes else "")
+    known = ("/hives/a/ca.pem", "operator", "/hives/a/operator.password")
+    found = parse_options(arguments, {}, known_of=lambda nodes: known if "a:1" in nodes else ("", "", ""))
     assert found.tls_ca == ca
+    assert (found.user, found.password_file) == (known[1:] if ca == known[0] else ("", ""))
+
+
+def test_another_user_than_the_operator_of_a_hive() -> None:
+    known = ("/hives/a/ca.pem", "operator", "/hives/a/operator.password")
+    found = parse_options(["--daemon", "a:1", "--user", "shop"], {}, known_of=lambda _: known)
+    assert (found.tls_ca, found.user, found.password_file) == (known[0], "shop", "")
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,10 @@ CLOCK_SLACK_SECONDS = 3600.0
 """A certificate is valid so long before it was made: not all clocks are the same."""
 REREAD_SECONDS_MAX = 40.0
 """A node has read new certificates by then. It looks at them every 10 s even if no signal reaches it."""
+USER_SECONDS_MAX = 30.0
+"""How long a hive may take to decide about a user,"""
+USER_LOOK_SECONDS = 0.1
+"""and the pause between two looks whether it has."""
 REREAD_LOOK_SECONDS = 0.1
 """The pause between two looks whether it has."""
 

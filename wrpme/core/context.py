@@ -130,7 +130,7 @@ class NodeContext:
         """How this node's own disk takes batches."""
         self.traces = Traces(self.say, lambda: self.now)
         self.slow = SlowRequests(settings.slow_seconds, self.say)
-        self.audit = Audit(self.note, self.address_of)
+        self.audit = Audit(self.note, self.address_of, lambda: self.now)
         self.users: dict[int, str] = {}
         """The users that clients have proven to be, by session."""
         self.outbox = Outbox(settings, self.routes, self.process, self.traces, self.audit)

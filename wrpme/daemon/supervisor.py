@@ -468,7 +468,7 @@ class Supervisor:
         if sentence is None:
             return Exit(0)
         self._log.say("error", sentence)
-        node, disk = UnavailableNode(sentence, type(lack).code), DirectDisk(MemoryStore())
+        node, disk = UnavailableNode(sentence, type(lack).code, config.tls_mode == REQUIRE), DirectDisk(MemoryStore())
 
         def outlook() -> tuple[bool, str]:
             return False, sentence

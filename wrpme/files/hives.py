@@ -9,11 +9,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
 
-STATE, TRUSTED = "hive.json", "ca.pem"
+STATE, TRUSTED, PASSWORD = "hive.json", "ca.pem", "operator.password"
+OPERATOR = "operator"
+"""The admin whom hive_apply adds; ``operator.password`` has his password."""
+
+
+class Known(NamedTuple):
+    """What this user has of a hive that takes TLS: files with its CA and a password, and whose that is; empty where
+    there is none."""
+
+    ca: str = ""
+    user: str = ""
+    password_file: str = ""
 
 
 class HiveFile(Struct, frozen=True):
@@ -58,12 +70,19 @@ def known() -> dict[str, HiveFile]:
     return found
 
 
-def ca_of(addresses: Iterable[str]) -> str:
-    """Returns the file of CAs for the hive that has a node at one of these addresses; empty if none is known that takes
-    TLS."""
+def known_of(addresses: Iterable[str]) -> Known:
+    """Returns what this user has of the hive that has a node at one of these addresses."""
     hives = known()
     for address in addresses:
         for path, hive in hives.items():
             if hive.secured and address in hive.nodes:
-                return os.path.join(path, TRUSTED)
-    return ""
+                password = os.path.join(path, PASSWORD)
+                has = os.path.exists(password)
+                return Known(os.path.join(path, TRUSTED), OPERATOR if has else "", password if has else "")
+    return Known()
+
+
+def ca_of(addresses: Iterable[str]) -> str:
+    """Returns the file of CAs for the hive that has a node at one of these addresses; empty if none is known that takes
+    TLS."""
+    return known_of(addresses).ca

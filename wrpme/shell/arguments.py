@@ -75,11 +75,12 @@ def parse_options(
     environment: Mapping[str, str] | None = None,
     path: str = FILE,
     read: Callable[[str], str | None] = lambda _: None,
-    ca_of: Callable[[Sequence[str]], str] = lambda _: "",
+    known_of: Callable[[Sequence[str]], tuple[str, str, str]] = lambda _: ("", "", ""),
 ) -> Options:
     """Returns the options before COMMAND, and its words; for what is not given, variables of the environment serve, and
-    then the file at ``path``, whose text ``read`` returns, or None where there is none. Where no CA is named, ``ca_of``
-    returns the file of that of the hive which has one of these nodes, or an empty text.
+    then the file at ``path``, whose text ``read`` returns, or None where there is none. Where no CA is named,
+    ``known_of`` returns the file of that of the hive which has one of these nodes, a user and the file of his password,
+    who serves where none is named; or empty texts.
 
     Raises:
         UsageError: an option or a value is wrong.
@@ -99,9 +100,12 @@ def parse_options(
             raise UsageError(f"--{name} opens the dashboard, which takes no COMMAND; type it there")
     tls_ca, tls_cert, tls_key = _tls(given)
     daemons = tuple(map(str, given["daemon"])) or (DAEMON,)
+    operator: list[str] = []
     if "tls-ca" not in given and not given["hive"] and not given["replay"]:
-        tls_ca = ca_of(daemons)
+        tls_ca, *operator = known_of(daemons)
     user, password_file = _user(given, tls_ca)
+    if not user and operator:
+        user, password_file = operator
     if _is_of_another(given, environment or {}, file):
         password_file = ""
     return Options(

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+import secrets
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -19,6 +20,9 @@ from wrpme.bootstrap.credentials.authority import Authority
 from wrpme.errors import StorageError
 from wrpme.files import hives
 from wrpme.files.hives import HiveFile
+
+
+PASSWORD_BYTES = 24
 
 
 class Credentials:
@@ -70,6 +74,27 @@ class Credentials:
         self._authorities[made.id] = made
         self._save(replace(self.state, trusted=(*self.state.trusted, made.id)))
 
+    @property
+    def has_operator(self) -> bool:
+        """Whether the password of the operator is here."""
+        return os.path.exists(f"{self.directory}/{hives.PASSWORD}")
+
+    def operator_password(self) -> str:
+        """Returns the password of the operator, which is made where there is none."""
+        path = f"{self.directory}/{hives.PASSWORD}"
+        if not self.has_operator:
+            _write(path, secrets.token_urlsafe(PASSWORD_BYTES) + "\n", 0o600)
+        try:
+            with open(path) as file:
+                return file.read().strip()
+        except OSError as error:
+            raise StorageError(f"the password {path} can't be read ({error.strerror})") from None
+
+    def forget_operator(self) -> None:
+        """Removes that password."""
+        with suppress(FileNotFoundError):
+            os.unlink(f"{self.directory}/{hives.PASSWORD}")
+
     def prepare(self) -> None:
         """Notes that all nodes trust both CAs."""
         self._save(replace(self.state, prepared=True))
@@ -100,16 +125,18 @@ class Credentials:
 
 def find(nodes: Iterable[str], ids: Iterable[str]) -> Credentials | None:
     """Returns what this machine has of the hive whose certificates come from CAs with these ``ids``, or, where there
-    are none yet, of the hive that has one of these nodes.
+    are none yet, of the hive that has one of these nodes. One that has the key comes first.
 
     Raises:
         StorageError: it is there, and can't be read.
     """
-    known, wanted, told = hives.known(), set(ids), set(nodes)
-    for path, state in known.items():
-        if wanted.intersection(state.trusted) or (not wanted and told.intersection(state.nodes)):
-            return Credentials(path, state, {one: _read(path, one) for one in state.trusted})
-    return None
+    wanted, told = set(ids), set(nodes)
+    found = [
+        Credentials(path, state, {one: _read(path, one) for one in state.trusted})
+        for path, state in hives.known().items()
+        if wanted.intersection(state.trusted) or (not wanted and told.intersection(state.nodes))
+    ]
+    return next((one for one in found if one.issuer.key), found[0] if found else None)
 
 
 def create(nodes: Iterable[str], now: float, former: Iterable[Authority] = ()) -> Credentials:
@@ -119,20 +146,40 @@ def create(nodes: Iterable[str], now: float, former: Iterable[Authority] = ()) -
     Raises:
         StorageError: it can't be written.
     """
-    told, made = tuple(dict.fromkeys(nodes)), authority.make(now)
-    path = _make_directory(re.sub(r"[^A-Za-z0-9.-]", "-", told[0]).strip("-"))
-    every = {one.id: one for one in (*former, made)}
-    credentials = Credentials(path, HiveFile(told, next(iter(every)), tuple(every)), every)
-    for one in every.values():
-        credentials._write(one)
-    credentials._save(credentials.state)
-    return credentials
+    return _directory_with(nodes, [*former, authority.make(now)])
 
 
-def place(nodes: Iterable[str]) -> str:
+def adopt(nodes: Iterable[str], one: Authority) -> Credentials:
+    """Makes a directory for a hive whose CA, without its key, was found on its hosts: so that clients here trust it.
+
+    Raises:
+        StorageError: it can't be written.
+    """
+    return _directory_with(nodes, [one])
+
+
+def _directory_with(nodes: Iterable[str], every: Sequence[Authority]) -> Credentials:
+    told = tuple(dict.fromkeys(nodes))
+    path = _make_directory(_name(told))
+    state = HiveFile(told, every[0].id, tuple(one.id for one in every))
+    made = Credentials(path, state, {one.id: one for one in every})
+    for one in every:
+        made._write(one)
+    made._save(state)
+    for other, former in hives.known().items():
+        # What was known of these nodes before is of a CA that they have no more.
+        if other != path and former.secured and set(told).intersection(former.nodes):
+            _write(f"{other}/{hives.STATE}", msgspec.json.encode(replace(former, secured=False)).decode() + "\n")
+    return made
+
+
+def _name(nodes: Sequence[str]) -> str:
+    return re.sub(r"[^A-Za-z0-9.-]", "-", nodes[0]).strip("-")
+
+
+def place(nodes: Sequence[str]) -> str:
     """Returns where the directory of that hive would be, as the operator knows it."""
-    name = re.sub(r"[^A-Za-z0-9.-]", "-", next(iter(nodes))).strip("-")
-    return Credentials(f"{hives.directory()}/{name}", HiveFile((), "", ()), {}).shown
+    return Credentials(f"{hives.directory()}/{_name(nodes)}", HiveFile((), "", ()), {}).shown
 
 
 def _make_directory(name: str) -> str:

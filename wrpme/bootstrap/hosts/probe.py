@@ -12,7 +12,9 @@ from wrpme import errors
 from wrpme.bootstrap.limits import ASK_NODE_SECONDS
 from wrpme.protocol import address as addresses
 from wrpme.protocol.codec import PREFACE, Decoder, encode
-from wrpme.protocol.messages import Failed, GetStatus, GetView, Reply, Text, ViewIs
+from wrpme.protocol.access.messages import AddUser, GetUsers, RemoveUser, Users
+from wrpme.protocol.access.users import User
+from wrpme.protocol.messages import Done, Failed, GetStatus, GetView, Reply, Request, Text, ViewIs
 from wrpme.protocol.stats import NodeStats, HiveStatus, NodeStatus
 from wrpme.protocol.view import NOBODY, State, View
 
@@ -94,6 +96,29 @@ async def probe_hive(relay: Relay, address: str, name: str) -> HiveStatus:
     return HiveStatus(answer.view, tuple(nodes))
 
 
+async def users_at(relay: Relay, address: str, name: str) -> tuple[User, ...]:
+    """Returns the users of the hive as the node at that address has them; none where it has no hive yet.
+
+    Raises:
+        WrpmeError: the node does not answer, or may not tell.
+    """
+    (answer,) = await _ask(relay, address, name, [GetUsers(1)]) or (None,)
+    if not isinstance(answer, Users):
+        raise errors.RemoteError(answer.sentence if isinstance(answer, Failed) else f"{address} tells no users")
+    return answer.users
+
+
+async def tell_node(relay: Relay, address: str, name: str, request: AddUser | RemoveUser) -> None:
+    """Asks the node at that address for a change of the users.
+
+    Raises:
+        WrpmeError: the node does not answer, or refuses.
+    """
+    (answer,) = await _ask(relay, address, name, [request]) or (None,)
+    if not isinstance(answer, Done):
+        raise errors.RemoteError(answer.sentence if isinstance(answer, Failed) else f"{address} makes no sense")
+
+
 def _stats(reply: Text, address: str) -> NodeStats:
     try:
         return msgspec.json.decode(reply.text, type=NodeStats)
@@ -103,7 +128,7 @@ def _stats(reply: Text, address: str) -> NodeStats:
         ) from None
 
 
-async def _ask(relay: Relay, address: str, name: str, requests: list[GetView | GetStatus]) -> list[Reply]:
+async def _ask(relay: Relay, address: str, name: str, requests: list[Request]) -> list[Reply]:
     frames = PREFACE + b"".join(encode(request) for request in requests)
     answer = await relay.call(
         "ask",

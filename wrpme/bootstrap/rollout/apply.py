@@ -20,14 +20,15 @@ from wrpme.bootstrap.credentials import store
 from wrpme.bootstrap.credentials.store import Credentials
 from wrpme.bootstrap.hosts import node_control
 from wrpme.bootstrap.hosts.fleet import Fleet, HostSession
-from wrpme.bootstrap.hosts.inventory import Record
+from wrpme.bootstrap.hosts.inventory import NodeFound, Record
 from wrpme.bootstrap.hosts.probe import NodeAnswer, probe_node
 from wrpme.bootstrap.limits import PEERS_TOLD_MAX
-from wrpme.bootstrap.rollout import certificates, stability
+from wrpme.bootstrap.rollout import certificates, operator, stability
 from wrpme.bootstrap.rollout.plan import Action, Hive, HostPlan, NodePlan, Plan, Seen, make
-from wrpme.bootstrap.rollout.tls_plan import OFF, Wanted
+from wrpme.bootstrap.rollout.tls_plan import OFF, REQUIRE, Wanted
 from wrpme.bootstrap.topology.file import Host, Managed, Node
 from wrpme.errors import RemoteError, WrpmeError
+from wrpme.files.hives import OPERATOR
 from wrpme.limits import MIB
 from wrpme.protocol.health import Condition
 
@@ -56,6 +57,7 @@ class Applying:
         self._founder: HostSession | None = None
         self._credentials: Credentials | None = None
         self._modes: dict[Node, str] = {}
+        self._users: tuple[str, ...] | None = ()
         self.hive: Hive | None = None
 
     # --- looking -------------------------------------------------------------------------------------------------
@@ -74,13 +76,19 @@ class Applying:
                     self._meet(await probe_node(session.agent, node.address, node.name))
 
         await self._fleet.each(inspect)
+        if self._may_found and any(one.record and one.record.tls == REQUIRE for one in self._found()):
+            told = await operator.users(self._fleet)
+            self._users = None if told is None else tuple(user.name for user in told)
         wanted = self._wanted()
         return make(self._hosts, self._seen, self.hive, self._peers, self._may_found, self._fleet.broken, wanted)
+
+    def _found(self) -> list[NodeFound]:
+        return [one for session in self._fleet.sound for one in session.inventory.nodes.values()]
 
     def _wanted(self) -> Wanted:
         """Returns how TLS is to be, and finds out what this machine has of the hive's CA."""
         sound = self._fleet.sound
-        found = [one for session in sound for one in session.inventory.nodes.values()]
+        found = self._found()
         records = [one.record for one in found if one.record is not None]
         if not self._may_found:
             return Wanted(mode=next((one.tls for one in records if one.tls), OFF))
@@ -96,6 +104,9 @@ class Applying:
             lost=certificates.lost(mine, used),
             now=time.time(),
             changing=mine is not None and mine.changing,
+            adds_operator=managed is not None and managed.adds_operator,
+            users=self._users,
+            has_password=mine is not None and mine.has_operator,
             place=mine.shown if mine else store.place(told),
         )
 
@@ -128,6 +139,14 @@ class Applying:
         if due and self._credentials is None:
             self._credentials = store.create(certificates.told_addresses(self._hosts), time.time())
 
+        elif self._credentials is None and self._may_found and (one := certificates.agreed(self._fleet.sound)):
+            self._credentials = store.adopt(certificates.told_addresses(self._hosts), one)
+
+        managed = self._hosts[0].tls if self._may_found else None
+        if self._credentials is not None and managed is not None and managed.users and self._users == ():
+            # Already now: programs say who they are before the hive asks them.
+            self._credentials.operator_password()
+
         async def begin(session: HostSession) -> None:
             await self._begin(session, plans[session.host])
 
@@ -138,11 +157,21 @@ class Applying:
         # comes only when others are done.
         await self._fleet.each(begin)
         await self._fleet.each(await_ready)
+        if plan.operator.startswith("-") and self._credentials is not None and not self._fleet.broken:
+            await operator.remove(self._fleet, self._credentials)
+            self._fleet.reporter.say(f"the user {OPERATOR} is removed: the hive has no users any more")
         await self._restart_all(plans)
         condition = await self._settle()
+        if managed is not None and managed.adds_operator and set(self._modes.values()) == {REQUIRE}:
+            await self._add_operator()
         if plan.held and not self._fleet.broken:
             raise RemoteError(plan.held)
         return condition
+
+    async def _add_operator(self) -> None:
+        mine = self._credentials
+        if mine is not None and not self._fleet.broken and await operator.add(self._fleet, mine):
+            self._fleet.reporter.say(f"the hive has the admin {OPERATOR}, whose password is in {mine.shown}")
 
     async def _restart_all(self, plans: Mapping[Host, HostPlan]) -> None:
         """Restarts what has other options, and takes the steps of TLS, each with all nodes before the next one."""

@@ -101,6 +101,17 @@ def authorities_in_use(sessions: Iterable[HostSession]) -> dict[str, Authority]:
     return found
 
 
+def agreed(sessions: Iterable[HostSession]) -> Authority | None:
+    """Returns the one CA that all nodes in use have their certificates from and trust; None if they differ."""
+    sessions = list(sessions)
+    used = list(authorities_in_use(sessions).values())
+    found = [one for session in sessions for one in session.inventory.nodes.values() if one.record and one.record.tls]
+    trusted = {one.trusted for one in found}
+    if len(used) != 1 or len(trusted) != 1 or authority.read_all(trusted.pop()) != tuple(used):
+        return None
+    return used[0]
+
+
 def lost(credentials: Credentials | None, ids: Iterable[str]) -> str:
     """Returns why this machine can't sign certificates of the hive's CA; empty if it can, or if there is no CA yet."""
     named = sorted(ids)

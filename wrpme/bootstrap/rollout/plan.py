@@ -21,6 +21,7 @@ from wrpme.bootstrap.limits import BUNDLE_ROOM_FACTOR, PEERS_TOLD_MAX, RELEASE_F
 from wrpme.bootstrap.rollout.tls_plan import OFF, Wanted, due, names_of, span_left
 from wrpme.bootstrap.topology.file import Host, Node
 from wrpme.errors import WrpmeError
+from wrpme.files.hives import OPERATOR
 from wrpme.limits import DISK_FREE_BYTES_MIN, MIB
 from wrpme.protocol.address import listed
 
@@ -131,11 +132,13 @@ class Plan(Struct, frozen=True):
     hosts: tuple[HostPlan, ...]
     notes: tuple[str, ...]
     held: str = ""
+    operator: str = ""
+    """What becomes of the hive's first admin, in words; empty if nothing does."""
 
     @property
     def empty(self) -> bool:
         """Returns whether nothing is to be done, and nothing stands in the way."""
-        return not self.held and all(one.empty and not one.problems for one in self.hosts)
+        return not self.held and not self.operator and all(one.empty and not one.problems for one in self.hosts)
 
 
 def make(
@@ -159,7 +162,7 @@ def make(
     founds = may_found and hive is None and not known and enough and first in seen
     lost = "" if founds or known or hive is not None or peers else _why_none(hosts, seen, may_found, broken)
     everyone = [node.told for host in hosts for node in host.nodes]
-    wanted = replace(wanted, held=_why_held(hosts, seen, hive, everyone) if wanted.steps else "")
+    wanted = replace(wanted, held=_why_held(hosts, seen, hive, everyone, wanted) if wanted.steps else "")
     doubled = twins({host: seen[host].inventory for host in hosts if host in seen})
     plans: list[HostPlan] = []
     for host in hosts:
@@ -171,10 +174,27 @@ def make(
                 plan = replace(plan, problems=(doubled[host], *plan.problems))
             plans.append(plan)
     notes = [*_notes(plans, hive if may_found else None, everyone), *tls_notes(plans, wanted)]
-    return Plan(tuple(plans), tuple(notes), wanted.held)
+    return Plan(tuple(plans), tuple(notes), wanted.held, _operator(wanted, plans))
 
 
-def _why_held(hosts: Sequence[Host], seen: Mapping[Host, Seen], hive: Hive | None, everyone: Sequence[str]) -> str:
+def _operator(wanted: Wanted, plans: Sequence[HostPlan]) -> str:
+    """Returns what becomes of the hive's first admin, in words."""
+    if wanted.held:
+        return ""
+    if wanted.falls and wanted.users:
+        return f"- the user {OPERATOR} is removed first: without TLS alone there can be no users"
+    founds = any(one.action is Action.FOUND for plan in plans for one in plan.nodes)
+    if not wanted.adds_operator or wanted.users is None or wanted.users or not (founds or wanted.modes):
+        return ""
+    told = f"+ the hive gets the admin {OPERATOR}, as whom wrpmesh on this machine asks by itself"
+    if founds:
+        return told
+    return f"{told}; programs that give no name and password are refused from then on; they can give them already now"
+
+
+def _why_held(
+    hosts: Sequence[Host], seen: Mapping[Host, Seen], hive: Hive | None, everyone: Sequence[str], wanted: Wanted
+) -> str:
     if away := [host.name for host in hosts if host not in seen]:
         return f"TLS stays as it is, as nothing is known of {listed(away)}: its steps take all nodes of the hive"
     if hive is not None and (strangers := [one for one in hive.members if one not in everyone]):
@@ -182,7 +202,20 @@ def _why_held(hosts: Sequence[Host], seen: Mapping[Host, Seen], hive: Hive | Non
             f"TLS stays as it is, as the hive has also {listed(strangers)}, not in this file: its steps take all nodes "
             "of the hive; write them into the file, or let them leave"
         )
+    if wanted.falls and wanted.users and (others := [name for name in wanted.users if name != OPERATOR]):
+        return (
+            f"TLS stays as it is, as the hive has the users {', '.join(others)}, whose passwords would travel in plain "
+            "words: remove them first (user_remove)"
+        )
+    if wanted.falls and wanted.users and not wanted.has_password:
+        return f"TLS stays as it is, as the hive has the user {OPERATOR}, and {_NO_PASSWORD}"
     return ""
+
+
+_NO_PASSWORD = (
+    "his password is not on this machine: copy the directory of the hive from the operator's machine that has it, or "
+    "set another one, as docs/security.md says where the last password is lost"
+)
 
 
 def tls_notes(plans: Sequence[HostPlan], wanted: Wanted) -> list[str]:
@@ -191,6 +224,8 @@ def tls_notes(plans: Sequence[HostPlan], wanted: Wanted) -> list[str]:
     notes = ["the CA of the hive is being changed: hive_rotate --ca goes on with it"] * wanted.changing
     if wanted.lost and wanted.mode != OFF:
         notes.append(f"no certificate can be renewed from here: {wanted.lost}")
+    if wanted.adds_operator and OPERATOR in (wanted.users or ()) and not wanted.has_password:
+        notes.append(f"the hive has the user {OPERATOR}, and {_NO_PASSWORD}")
     if not wanted.authority and not wanted.lost and any(one.certificate for one in nodes):
         notes.append(f"a CA for the hive is made in {wanted.place}, where its key stays: keep a copy of that directory")
     if any(one.steps[-1:] == ("require",) for one in nodes):
@@ -419,6 +454,7 @@ def plan_text(plan: Plan, hosts: Sequence[Host], broken: Mapping[Host, WrpmeErro
             lines.append(f"{host.name}: can't be used")
             lines.append(f"  ! {broken[host].sentence}")
     lines += plan.notes
+    lines += [plan.operator] if plan.operator else []
     lines += [f"! {plan.held}"] if plan.held else []
     lines.append(_total(plan, len(broken)))
     return "\n".join(lines)

@@ -105,6 +105,8 @@ async def destroy(fleet: Fleet, lock: str, yes: bool) -> None:
     if mine is not None and not fleet.broken:
         left = [node for node in mine.state.nodes if node not in gone]
         # The last nodes of a hive stay named: if it comes back, so does its CA.
+        if not left:
+            mine.forget_operator()
         mine.tell(left or mine.state.nodes, secured=mine.state.secured and bool(left))
 
 

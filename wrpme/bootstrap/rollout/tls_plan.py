@@ -19,7 +19,7 @@ from wrpme.options import TLS_MODES
 from wrpme.protocol import address as addresses
 
 MODES = TLS_MODES
-OFF, ALLOW = MODES[0], MODES[1]
+OFF, REQUIRE = MODES[0], MODES[-1]
 DAY_SECONDS = 86_400
 
 
@@ -41,6 +41,12 @@ class Wanted(Struct, frozen=True):
     """Whether the CA is being changed."""
     place: str = ""
     """Where the CA is, or will be kept."""
+    adds_operator: bool = False
+    """Whether the hive gets its first admin where it has no users."""
+    users: tuple[str, ...] | None = None
+    """The users of the hive; None if no node tells them."""
+    has_password: bool = False
+    """Whether that of the operator is on this machine."""
     held: str = ""
     """Why modes stay as they are; empty if nothing is in the way."""
 
@@ -48,6 +54,11 @@ class Wanted(Struct, frozen=True):
     def steps(self) -> tuple[str, ...]:
         """The modes that nodes which run go through."""
         return () if self.held else path(self.modes, self.mode)
+
+    @property
+    def falls(self) -> bool:
+        """Returns whether nodes come to take more than TLS, which users forbid."""
+        return self.mode != REQUIRE and REQUIRE in self.modes
 
     def begins(self, before: str) -> str:
         """Returns the mode that a node begins with which does not run, and was configured for ``before`` (empty if it

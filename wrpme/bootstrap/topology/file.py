@@ -26,7 +26,7 @@ from wrpme.files.toml_text import TomlLines, shown
 
 HOST_KEYS = ("user", "port", "jump", "host_keys", "directory", "python")
 NODE_KEYS = ("host", "address", "advertise", *HOST_KEYS, "host_key", "options")
-TLS_KEYS = ("managed", "mode", "days")
+TLS_KEYS = ("managed", "mode", "days", "users")
 KEYS: dict[str, tuple[str, ...]] = {
     "[defaults]": HOST_KEYS,
     "[options]": tuple(options.TUNING),
@@ -79,6 +79,7 @@ replication = 2                # copies of each entry, 1 to 5; later it is for s
 # managed = true               # hive_apply makes a CA, keys and certificates, and renews them
 # mode = "require"             # or "prefer": take clients without TLS, too, until all have it
 # days = 90                    # how long a certificate is valid
+# users = true                 # the hive gets an admin; false: it stays open to whoever has TLS
 
 [[node]]                       # the first node founds the hive
 host = "192.168.1.1"           # a name of ~/.ssh/config, a DNS name or an address
@@ -121,11 +122,17 @@ class Node(Struct, frozen=True):
 
 
 class Managed(Struct, frozen=True):
-    """How TLS of the hive is managed: which ``--tls-mode`` its nodes get to, and how long certificates are
-    valid."""
+    """How TLS of the hive is managed: which ``--tls-mode`` its nodes get to, how long certificates are valid, and
+    whether the hive gets its first admin."""
 
     mode: str = "require"
     days: int = CERTIFICATE_DAYS
+    users: bool = True
+
+    @property
+    def adds_operator(self) -> bool:
+        """Returns whether the hive gets its first admin."""
+        return self.users and self.mode == "require"
 
 
 class Host(Struct, frozen=True):
@@ -301,9 +308,8 @@ class _Reader:
                 self._fail_at(place, key, f"{key} of [tls] {error.sentence}")
         if found and "managed" not in found:
             self._fail_at(place, next(iter(found)), "[tls] does not say managed = true, without which it means nothing")
-        return (
-            Managed(found.get("mode", "require"), found.get("days", CERTIFICATE_DAYS)) if found.get("managed") else None
-        )
+        managed = found.pop("managed", False)
+        return Managed(**found) if managed else None
 
     def _options(self, place: _Place, table: Any, below: str = "") -> dict[str, tuple[str, ...]]:
         """Returns the words of wrpmed's command line for each option of a table."""

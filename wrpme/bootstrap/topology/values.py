@@ -56,9 +56,9 @@ def tls(key: str, given: object) -> Any:
         UsageError: the value is of a wrong kind, or out of range.
     """
     match key:
-        case "managed" if isinstance(given, bool):
+        case "managed" | "users" if isinstance(given, bool):
             return given
-        case "managed":
+        case "managed" | "users":
             raise _wrong(given, "should be true or false")
         case "mode" if given in TLS_TARGETS:
             return given
