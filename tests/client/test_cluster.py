@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -16,8 +15,7 @@ from tests.stub_node import StubNode, alias_owned_by, failed, view_of
 from wrpme import Client, errors
 from wrpme.limits import PAGE_ALIASES_MAX
 from wrpme.protocol import ring
-from wrpme.protocol.access.messages import Identity, WhoAmI
-from wrpme.protocol.access.users import Role
+from wrpme.protocol.access.messages import WhoAmI
 from wrpme.protocol.administration import StopNode
 from wrpme.protocol.messages import (
     Aliases, Count, Done, Failed, GetConfig, GetLog, GetStatus, GetView, Number, PrefixScan, RemoveAll, Reply,
@@ -361,21 +359,13 @@ async def test_the_log_is_that_of_the_very_node() -> None:
             await client.log_of(two.address)
 
 
-async def test_a_hive_that_never_had_users_is_open_without_a_question() -> None:
-    """Nodes of former releases would take the question for nonsense."""
+async def test_a_view_says_whether_the_hive_is_open() -> None:
+    """Clients are told of none that once had users and has none now; so nobody is asked."""
     async with StubNode(unstable, A) as node, Client(node.address, timeout=0.5) as client:
         view = view_of([node])
-        assert (await client.hive_status()).open and not node.seen_of(WhoAmI)
+        assert (await client.hive_status()).open
         node.view = replace(view, epoch=2, users_since=2)
-        for is_open in (True, False):
-            node.script = partial(_identity, is_open)
-            assert (await client.hive_status()).open is is_open
-        node.script = unstable
-        assert not (await client.hive_status()).open
-
-
-def _identity(is_open: bool, request: Request) -> Identity:
-    return Identity(request.id, "", Role.NOBODY, open=is_open)
+        assert not (await client.hive_status()).open and not node.seen_of(WhoAmI)
 
 
 async def test_who_may_not_see_slow_requests_is_told_so_and_not_that_nodes_are_silent() -> None:

@@ -18,7 +18,6 @@ from wrpme.client.limits import SLOW_SHOWN, STATUS_SECONDS, VIEW_SECONDS
 from wrpme.client.scan import Patience, Scan, all_of, owners, page_of, scanned
 from wrpme.protocol import address as addresses
 from wrpme.protocol import health, ring, view_index
-from wrpme.protocol.access.messages import Identity, WhoAmI
 from wrpme.protocol.administration import StopNode
 from wrpme.protocol.messages import Count, Done, GetConfig, GetLog, GetStatus, GetView, Number, RemoveAll, Text, ViewIs
 from wrpme.protocol.stats import NodeStats, HiveStatus, NodeStatus, condition_of
@@ -132,17 +131,7 @@ class ClusterOps:
         later = await self._dispatcher.fresh_view()
         if later.epoch != now.epoch:  # it changed meanwhile, and what was told does not go with it
             nodes = await asyncio.gather(*(self._status(member) for member in later.members))
-        return HiveStatus(later, tuple(nodes), await self._is_open(later))
-
-    async def _is_open(self, now: View) -> bool:
-        """Returns whether the hive has no users. A view that never had any says so itself: nodes of former releases
-        need not be asked, which would take the question for nonsense."""
-        if not now.users_since:
-            return True
-        try:
-            return (await self._dispatcher.ask(WhoAmI(self._dispatcher.next_id()), Identity)).open
-        except errors.WrpmeError:
-            return False
+        return HiveStatus(later, tuple(nodes), not later.users_since)
 
     async def _status(self, member: Member) -> NodeStatus:
         request = GetStatus(self._dispatcher.next_id(), member.id)
