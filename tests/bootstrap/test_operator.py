@@ -119,6 +119,7 @@ async def test_a_hive_that_is_gone_has_no_password(hosts: SecuredHosts) -> None:
 
 
 async def test_cut_off_before_he_was_added(hosts: SecuredHosts) -> None:
+    hosts.configured()
     hosts.file_with(MANAGED)
     hosts.refuse.add(f"{TWO} start")
     with pytest.raises(RemoteError, match="hive_apply failed on 2 of 2 hosts"):
