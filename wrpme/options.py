@@ -34,6 +34,7 @@ from wrpme.limits import (
     TIMEOUT_SECONDS_MAX,
 )
 from wrpme.protocol import address
+from wrpme.protocol.access.users import Role
 from wrpme.protocol.administration import request_id_of
 from wrpme.protocol.quoting import Quoted
 from wrpme.files import option_values as kinds
@@ -43,7 +44,7 @@ from wrpme.files.toml_text import number_text, shown
 LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
 TLS_MODES = ("off", "allow", "prefer", "require")
-ROLES = ("read", "write", "admin")
+ROLES = tuple(role.name.lower() for role in Role if role is not Role.NOBODY)
 NAMED_MAX = 4
 """So many options a sentence lists; of more it names the help."""
 LIKENESS = 0.6
@@ -477,14 +478,17 @@ COMMANDS: dict[str, Syntax] = {
             "user_add",
             (
                 Option(
-                    "role", "what he may do, each as those before it too", kinds.one_of("ROLE", ROLES), is_required=True
+                    "role",
+                    "what he may do; each role also what those before it may",
+                    kinds.one_of("ROLE", ROLES),
+                    is_required=True,
                 ),
                 Option("prefix", "he may ask only for entries that begin so", kinds.PREFIX, is_repeated=True),
                 PASSWORD_FILE,
             ),
         ),
         Syntax("user_password", (Option("keep", "the passwords that he has stay valid too"), PASSWORD_FILE)),
-        Syntax("user_remove", (YES,)),
+        Syntax("user_remove", (Option("all", "remove all users at once, in place of NAME"), YES)),
         Syntax("user_list", (JSON_LINES,)),
         Syntax("whoami", (JSON,)),
         Syntax("recover", (Option("force", "the missing nodes are dead for good", is_required=True), YES)),

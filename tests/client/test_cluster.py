@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from tests.stub_node import StubNode, alias_owned_by, view_of
+from tests.stub_node import StubNode, alias_owned_by, failed, view_of
 from wrpme import Client, errors
 from wrpme.limits import PAGE_ALIASES_MAX
 from wrpme.protocol import ring
@@ -376,3 +376,11 @@ async def test_a_hive_that_never_had_users_is_open_without_a_question() -> None:
 
 def _identity(is_open: bool, request: Request) -> Identity:
     return Identity(request.id, "", Role.NOBODY, open=is_open)
+
+
+async def test_who_may_not_see_slow_requests_is_told_so_and_not_that_nodes_are_silent() -> None:
+    denied = failed(errors.DeniedError("ann may read, and slow_log needs the role admin"))
+    async with StubNode(denied, A) as one, StubNode(denied, B) as two, Client(one.address) as client:
+        view_of([one, two])
+        with pytest.raises(errors.DeniedError, match="needs the role admin"):
+            await client.slow_log()

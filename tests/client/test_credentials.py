@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from pathlib import Path
 from collections.abc import Callable
@@ -112,6 +113,28 @@ async def test_a_hive_gets_its_first_users_and_no_operation_fails() -> None:
         node.script = asks(in_turn(farewell, done))
         await client.put("c", b"3")
         assert node.sessions_opened == 3 and len(node.seen_of(Authenticate)) == 3
+
+
+@pytest.mark.asyncio
+async def test_a_program_waits_until_its_user_is_added_after_the_first_one() -> None:
+    """The first user is an admin, and a program is none: in the first minute nodes say that it may come."""
+    soon = errors.UnstableError('there is no user "app" yet; this hive has had users for a moment only: try again')
+    not_yet = lambda request: failed(soon)(request) if isinstance(request, Authenticate) else done(request)  # noqa: E731
+    async with StubNode(not_yet) as node, client_of(node, name="app") as client:
+        waiting = asyncio.ensure_future(client.put("b", b"2"))
+        async with asyncio.timeout(30):
+            while len(node.seen_of(Authenticate)) < 3:
+                await asyncio.sleep(0.1)
+        node.script = asks(done, is_open=True)  # as good as being added
+        await waiting
+        connection = client._dispatcher._pool.ready(node.address)
+        assert connection is not None
+        node.sessions[-1].transport.abort()
+        await connection.ended
+        node.script, node.seen = not_yet, []
+        with pytest.raises(errors.UnstableError, match='there is no user "app" yet'):
+            await client.put("c", b"3")
+        assert len(node.seen_of(Authenticate)) < 10.0 / 0.25 + 2, "10 s, with pauses"
 
 
 @pytest.mark.asyncio

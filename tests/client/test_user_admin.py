@@ -8,7 +8,7 @@ from hashlib import blake2b
 import pytest
 from msgspec.structs import replace
 
-from tests.stub_node import Answer, StubNode, StubThread, failed
+from tests.stub_node import Answer, StubNode, StubThread, failed, view_of
 from wrpme import BlockingClient, Client, errors
 from wrpme.client.access.user_admin import HiveUser, WhoIs
 from wrpme.protocol.access.messages import (
@@ -19,6 +19,7 @@ from wrpme.protocol.access.users import HASH_BYTES, PASSWORDS_MAX, Role, User, p
 from wrpme.protocol.messages import Done, Failed, Request
 
 OLD, NEW = "right horse", "left horse"
+SINCE = 7
 ASKS = errors.UnauthenticatedError("this hive has users: say who you are first")
 
 
@@ -64,8 +65,11 @@ class UserHive:
                 kept = {password.salt: password for password in self.users[request.name].passwords}
                 passwords = tuple(given if given.hash else kept[given.salt] for given in request.passwords)
                 self.users[request.name] = replace(self.users[request.name], passwords=passwords, changed=self.epoch)
-            elif isinstance(request, RemoveUser):
+            elif isinstance(request, RemoveUser) and request.name:
                 del self.users[request.name]
+            elif isinstance(request, RemoveUser):
+                assert request.known == SINCE, "that of the view"
+                self.users.clear()
         return Done(number)
 
     def _identity(self, request: Authenticate) -> Answer:
@@ -216,6 +220,21 @@ async def test_who_removes_himself_is_not_told_that_he_is_unknown() -> None:
         assert list(hive.users) == ["bob"]
 
 
+@pytest.mark.asyncio
+async def test_all_go_at_once() -> None:
+    hive = UserHive()
+    async with StubNode(hive) as node, Client(node.address, timeout=1.0) as client:
+        node.view = replace(view_of([node]), users_since=SINCE)
+        await client.add_user("ann", "admin", OLD)
+        await client.add_user("bob", "read", OLD)
+        hive.decides = False
+        with pytest.raises(errors.TimeoutError, match="to remove all users"):
+            await client.remove_users()
+        hive.decides = True
+        await client.remove_users()
+        assert not hive.users and (await client.whoami()).open
+
+
 def test_a_blocking_client_does_the_same() -> None:
     hive = UserHive()
     with StubThread(hive) as node, BlockingClient(node.address) as client:
@@ -224,4 +243,8 @@ def test_a_blocking_client_does_the_same() -> None:
         client.set_password("ann", NEW, keep=True)
         assert client.users() == (HiveUser("ann", "admin", (), 2, 3),)
         client.remove_user("ann")
+        assert client.users() == ()
+        client.add_user("ann", "admin", OLD)
+        node.view = replace(view_of([node]), users_since=SINCE)
+        client.remove_users()
         assert client.users() == ()

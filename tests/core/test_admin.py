@@ -9,10 +9,12 @@ import pytest
 from msgspec.structs import replace
 
 from tests.harness import Hive, hive_of, identity, word_of
+from wrpme.core.io import LogLine
 from wrpme.core.layout import ENTRIES
+from wrpme.errors import DeniedError
 from wrpme.protocol import view_index
 from wrpme.protocol import salvage
-from wrpme.core.stats.audit import AUDITS_MAX
+from wrpme.core.stats.audit import AUDITS_MAX, REFUSALS_MAX
 from wrpme.protocol.administration import ForgetNode, LeaveNode, Recover, SetReplication, StopNode
 from wrpme.protocol.messages import Done, Failed, Get, Put, RemoveAll, Reply, Request, Text
 from wrpme.protocol.view import NOBODY, Choice, NodeId, State
@@ -389,3 +391,18 @@ def test_whoever_survives_the_voters_knows_it_without_being_their_neighbour(gone
     assert isinstance(reply, Text) and "begins here with 4 of 7 nodes" in reply.text, reply
     hive.stable(*rest, seconds=30)
     assert not hive.exits, "nobody who is alive is fenced"
+
+
+def test_lines_of_what_is_refused_are_bounded_and_counted() -> None:
+    hive = filled("a")
+    context = hive.nodes["a"].context
+    audit = context.audit
+    for number in range(REFUSALS_MAX + 5):
+        audit.begin((1, number), Recover(number), NOBODY, "eve")
+        audit.ended((1, number), Failed(number, DeniedError.code, "eve may read"))
+    told = [effect.line for effect in context.outbox.take() if isinstance(effect, LogLine)]
+    assert told == ["recover, asked by eve: denied: eve may read"] * REFUSALS_MAX
+    audit.begin((1, 99), Recover(99), NOBODY, "root")
+    audit.ended((1, 99), Done(99))
+    told = [effect.line for effect in context.outbox.take() if isinstance(effect, LogLine)]
+    assert told == ["recover, asked by root: done (and 5 more that were refused)"], "what was done is always told"

@@ -11,7 +11,7 @@ def test_a_few_cost_nothing_and_more_cost_twice_as_much_each() -> None:
         failures.failed("h", 100.0)
         pauses.append(failures.pause("h", 100.0))
     assert pauses[: FREE + 3] == [0.0] * (FREE - 1) + [1.0, 2.0, 4.0, 8.0]
-    assert pauses[-1] == PAUSE_SECONDS_MAX and failures.count == FREE + 10
+    assert pauses[-1] == PAUSE_SECONDS_MAX
     assert failures.pause("h", 100.0 + 59.0) == 1.0 and failures.pause("h", 100.0 + 60.0) == 0.0
     assert failures.pause("another", 100.0) == 0.0
 

@@ -211,6 +211,8 @@ def test_the_last_user_opens_the_hive_again_and_ends_nothing() -> None:
         hive.until(lambda name=name: all(user.name != name for user in hive.view("a").users))  # type: ignore[misc]
     assert not hive.nodes["a"].sessions.asks
     assert hive.asks("a", ROOT, Update(2, b"x", b"")) == Done(2) and not hive.ended
+    told = hive.asks("a", ROOT, GetView(3))
+    assert isinstance(told, ViewIs) and told.view.users_since == 0 < hive.view("a").users_since, "as if there never were"
 
 
 def test_a_node_that_sees_no_quorum_lets_nobody_new_at_entries() -> None:

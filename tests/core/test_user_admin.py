@@ -164,3 +164,25 @@ def test_no_node_comes_or_returns_that_takes_plain_words() -> None:
     assert back is not None and view_index.member(back, b) == Member(b, 2, "b", 3, State.UP, True)
     recovered = transitions.recover(view, view.members[0], [])
     assert recovered.users == view.users and recovered.users_since == view.users_since
+
+
+def test_all_go_at_once_and_the_hive_is_open_from_one_view_to_the_next() -> None:
+    view = founded(ROOT, user("ann", Role.READ))
+    assert transitions.apply(view, [DropUser("", 2)]) is None, "somebody was added since"
+    after = transitions.apply(view, [DropUser("", 3)])
+    assert after is not None and after.users == () and after.users_since == 4
+    assert transitions.apply(after, [DropUser("", 4)]) is None
+    both = transitions.apply(view, [DropUser("", 3), DropUser("ann", 3)])
+    assert both is not None and [found.name for found in both.users] in ([], ["root"])
+
+
+def test_an_admin_removes_all_users() -> None:
+    hive = hive_of("a", secured=True)
+    assert "this hive has no users" in sentence(hive, RemoveUser(1, "", 0), "not_found")
+    hive.ask("a", AddUser(1, ROOT))
+    hive.until(lambda: bool(hive.view("a").users))
+    hive.asks("a", SESSION, Authenticate(1, "root", "root"))
+    assert "somebody else has changed users" in sentence(hive, RemoveUser(2, "", 1))
+    assert hive.asks("a", SESSION, RemoveUser(3, "", hive.view("a").users_since)) == Done(3)
+    hive.until(lambda: not hive.view("a").users)
+    assert hive.said("a", "user_remove (all), asked by root") and not hive.ended

@@ -85,3 +85,12 @@ def test_a_system_that_tells_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(os, "statvfs", refused)
     assert resources.has_space(str(tmp_path))
     assert "is full, so" in disk_full.sentence(DiskFullError("full"), "127.0.0.1:1", str(tmp_path))
+
+
+def test_the_log_is_for_who_shows_the_certificate_where_there_may_be_users() -> None:
+    node = UnavailableNode("the disk is full", secured=True)
+    assert node.request(3, GetLog(1), 0.0) == [ReplyTo(3, Failed(1, DiskFullError.code, "the disk is full"))]
+    node.sessions.certified(4)
+    assert node.request(4, GetLog(2), 0.0) == [HostRequest(4, GetLog(2))]
+    node.handle(SessionClosed(4), 0.0)
+    assert node.request(4, GetLog(3), 0.0) != [HostRequest(4, GetLog(3))]

@@ -47,10 +47,11 @@ async def test_they_are_calls() -> None:
     assert await told(hive, "user_add eve --role read", "secret") is None
     assert await told(hive, "user_password --keep bob", "secret") is None
     assert await told(hive, "user_password bob", "secret") is None
-    assert await told(hive, "user_remove bob") is None
+    assert await told(hive, "user_remove bob") is await told(hive, "user_remove --all") is None
     assert hive.calls == [
         ("add_user", "eve", "write", "secret", (b"a/", b"b\xff")), ("add_user", "eve", "read", "secret", ()),
         ("set_password", "bob", "secret", True), ("set_password", "bob", "secret", False), ("remove_user", "bob"),
+        ("remove_users",),
     ]  # fmt: skip
 
 
@@ -94,8 +95,12 @@ async def test_only_the_last_one_is_a_question() -> None:
 
     assert await asked("user_remove ann", ANN) == (
         "ann is the last user: after that whoever reaches a port of the hive reads, writes and stops it; type yes to "
-        "remove the last user: "
+        "open it to everybody: "
     )
+    assert (await asked("user_remove --all", ANN, BOB)).startswith(
+        "all users go at once (2): after that whoever reaches"
+    )
+    assert await asked("user_remove --all --yes", ANN) == await asked("user_remove --all") == ""
     assert await asked("user_remove bob", ANN, BOB) == await asked("user_remove bob", ANN) == ""
     assert await asked("user_remove --yes ann", ANN) == ""
 
@@ -112,6 +117,8 @@ async def test_only_the_last_one_is_a_question() -> None:
         ('user_add --role read --prefix "" ann', "--prefix"),
         ("user_password --keep --keep ann", "--keep is given twice"),
         ("user_list ann", "is too much for user_list"),
+        ("user_remove", "user_remove takes a NAME, or --all in its place; it is written: user_remove"),
+        ("user_remove --all ann", "user_remove takes a NAME, or --all in its place"),
     ],
 )
 async def test_what_is_written_wrongly(line: str, why: str) -> None:

@@ -116,6 +116,9 @@ class Guests:
             role = self.random.choice((Role.READ, Role.WRITE))
             prefixes = (OWN,) if self.random.random() < 0.5 else ()
             self._say(machine, AddUser(1, user(name, role, *prefixes, password=password, salt=salt)))
+        elif self.random.random() < 0.1:
+            assert machine.node is not None and machine.node.view is not None
+            self._say(machine, RemoveUser(1, "", machine.node.view.users_since))
         elif self.random.random() < 0.6:
             self._say(machine, RemoveUser(1, name, known.changed))
         else:

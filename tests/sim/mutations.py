@@ -168,8 +168,8 @@ SOUGHT: dict[str, Sought] = {
     "reports_failures_while_late": Sought(STORM, 3, long=True),
     "unbounded_joins": Sought(STORM, 2, long=True),
     "removed_users_stay": Sought("", 29, 29),
-    "old_passwords_count": Sought("", 14, 14),
-    "prefixes_are_ignored": Sought("", 4, 4),
+    "old_passwords_count": Sought("", 120, 120),
+    "prefixes_are_ignored": Sought("", 38, 38),
 }
 
 

@@ -28,6 +28,7 @@ PAUSE_SECONDS = 0.02
 
 pytestmark = pytest.mark.asyncio
 OLD, NEW = "right horse", "left horse"
+PAUSE_SECONDS = 0.01
 
 
 def options(files: TlsFiles, mode: str = "require", *others: str) -> list[str]:
@@ -43,8 +44,8 @@ async def answer(address: str, request: Request, secured: ssl.SSLContext) -> obj
 
 async def users_come_and_go(addresses: list[str], files: TlsFiles) -> None:
     """Programs that say who they are before there are users do not notice that there are: no operation fails while the
-    first one comes, passwords are changed by rotation, and the last one goes."""
-    admin, async_client = Client(addresses, tls=files), Client(addresses, tls=files, user="root", password=OLD)
+    first one comes, then that of a program, passwords are changed by rotation, and all go at once."""
+    admin, async_client = Client(addresses, tls=files), Client(addresses, tls=files, user="app", password=OLD)
     blocking = BlockingClient(addresses, tls=files, user="root", password=OLD)
     counts, over = [0, 0], threading.Event()
 
@@ -53,12 +54,14 @@ async def users_come_and_go(addresses: list[str], files: TlsFiles) -> None:
             await async_client.update("worked", b"%d" % counts[0])
             assert await async_client.get("worked") == b"%d" % counts[0]
             counts[0] += 1
+            await asyncio.sleep(PAUSE_SECONDS)
 
     def block() -> None:
         while not over.is_set():
             blocking.update("blocked", b"%d" % counts[1])
             assert blocking.get("blocked") == b"%d" % counts[1]
             counts[1] += 1
+            over.wait(PAUSE_SECONDS)
 
     async def go_on() -> None:
         before = list(counts)
@@ -75,8 +78,9 @@ async def users_come_and_go(addresses: list[str], files: TlsFiles) -> None:
                 await go_on()
                 assert (await admin.whoami()).open
                 await admin.add_user("root", "admin", OLD)
+                await admin.add_user("app", "write", OLD)
                 await go_on()
-                assert (await async_client.whoami()).name == (await admin.whoami()).name == "root"
+                assert ((await async_client.whoami()).name, (await admin.whoami()).name) == ("app", "root")
                 await admin.add_user("bound", "read", NEW, ["work"])
                 await admin.set_password("root", NEW, keep=True)
                 await go_on()
@@ -91,7 +95,7 @@ async def users_come_and_go(addresses: list[str], files: TlsFiles) -> None:
                         with pytest.raises(errors.UnauthenticatedError):
                             await client.get("worked")
                 await admin.remove_user("bound")
-                await admin.remove_user("root")
+                await admin.remove_users()
                 await go_on()
                 assert (await async_client.whoami()).open
             finally:

@@ -535,6 +535,10 @@ class BlockingClient:
         """See :meth:`Client.remove_user`."""
         self._wait(self._client.remove_user(name))
 
+    def remove_users(self) -> None:
+        """See :meth:`Client.remove_users`."""
+        self._wait(self._client.remove_users())
+
 
 def _finished(coroutine: Coroutine[Any, Any, R]) -> R:
     """Returns what a coroutine returns that never suspends."""

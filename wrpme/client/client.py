@@ -665,6 +665,15 @@ class Client:
         """
         await self._user_admin.remove_user(name)
 
+    async def remove_users(self) -> None:
+        """Removes all users at once: from one view to the next the hive is open, and no program that said who it is
+        fails.
+
+        Raises:
+            NotFoundError: There are none.
+        """
+        await self._user_admin.remove_users()
+
 
 def _check_addresses(given: str | Sequence[str]) -> list[str]:
     listed = [given] if isinstance(given, str) else list(given)

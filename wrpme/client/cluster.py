@@ -189,6 +189,8 @@ class ClusterOps:
         try:
             found = await self._dispatcher.ask(request, SlowLog, address=member.address, deadline=deadline)
             return NodeSlow(member.address, found, None)
+        except (errors.DeniedError, errors.UnauthenticatedError):
+            raise  # any node says so
         except errors.WrpmeError as error:
             return NodeSlow(member.address, None, error)
 

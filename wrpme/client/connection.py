@@ -383,7 +383,11 @@ async def _refusal(connection: Connection, credentials: Credentials) -> errors.W
             return outcomes.error_in(reply, address)
         if reply.code != errors.UnauthenticatedError.code:
             told = errors.from_wire(reply.code, f"{address}: {reply.sentence}")
-            return Waiting(told.sentence) if told.retry else told
+            if not told.retry:
+                return told
+            waiting = Waiting(told.sentence, told)
+            credentials.waits(address, waiting, loop.time())
+            return waiting
         error = errors.UnauthenticatedError(f"{reply.sentence} ({credentials.name}, asked at {address})")
     if error is not None:
         credentials.refused(address, error, loop.time())

@@ -243,7 +243,7 @@ class Dispatcher:
 
     async def _connect(self, candidates: Callable[[], list[str]], deadline: float) -> Connection:
         """Returns a connection to the first candidate that answers. Where all of them refuse, that is told at once;
-        where one does not answer, all are tried until the deadline, as a lost packet is no refusal."""
+        where one does not answer, or has no time yet, all are tried until the deadline: that is no refusal."""
         told: errors.WrpmeError | None = None
         pause = 0.0
         while True:

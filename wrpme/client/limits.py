@@ -44,6 +44,8 @@ REFUSED_SECONDS_MIN = 1.0
 """A node that does not take the user and the password of a client is not asked again for so long,"""
 REFUSED_SECONDS_MAX = 30.0
 """then after pauses that double up to this: it answers who guesses ever more slowly, and his neighbours with him."""
+WAITING_SECONDS = 0.25
+"""A node that has had no time for a password, or may have the user in a moment, is asked again after so long."""
 RETIRED_SECONDS_MAX = STOP_SECONDS_MAX
 """The connection to a node that is down is kept for so long: a node that stops as planned has answered by then what it
 had taken."""

@@ -90,6 +90,8 @@ class NodeContext:
     """The view has this very life of this node as up: else it votes, and does nothing else."""
     followed: Committed | None = None
     """Where anybody follows entries: what was acknowledged and is still to be told."""
+    wrong_passwords = 0
+    """Since the start."""
     asker = ""
     """While a request is looked at that another node passed on: who asked there, if that node said it."""
     this_life = False
@@ -128,7 +130,7 @@ class NodeContext:
         """How this node's own disk takes batches."""
         self.traces = Traces(self.say, lambda: self.now)
         self.slow = SlowRequests(settings.slow_seconds, self.say)
-        self.audit = Audit(self.note, self.address_of)
+        self.audit = Audit(self.note, self.address_of, lambda: self.now)
         self.users: dict[int, str] = {}
         """The users that clients have proven to be, by session."""
         self.outbox = Outbox(settings, self.routes, self.process, self.traces, self.audit)

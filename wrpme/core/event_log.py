@@ -209,6 +209,9 @@ def _users(before: View, patch: Patch) -> Iterable[str]:
             yield f"the user {user.name} was changed"
         else:
             yield f"the user {user.name} was added, with the role {user.role.name.lower()}{bound}"
+    if patch.gone and not patch.users and len(patch.gone) == len(known):
+        yield f"an admin removed all users ({len(known)}): nobody is asked who he is any more"
+        return
     for name in patch.gone:
         yield f"the user {name} was removed"
 
@@ -311,5 +314,5 @@ def _in_words(change: Change, names: _Names) -> str:
     if isinstance(change, PutUser):
         return f"an admin wants the user {change.user.name} as he says"
     if isinstance(change, DropUser):
-        return f"an admin wants no user {change.name}"
+        return f"an admin wants no user {change.name}" if change.name else "an admin wants no users at all"
     return f"an operator gives {address} up"

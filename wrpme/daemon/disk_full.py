@@ -12,7 +12,7 @@ from math import inf
 from wrpme.core.access.sessions import NobodyAsked
 from wrpme.core.fast_path import NoFastPath
 from wrpme.core.membership.speakers import Names
-from wrpme.core.io import Effect, Input, Exit, ReplyTo, Requested, StopAsked, HostRequest
+from wrpme.core.io import Effect, Input, Exit, ReplyTo, Requested, SessionClosed, StopAsked, HostRequest
 from wrpme.daemon.resources import free_bytes
 from wrpme.errors import DiskFullError, StorageError
 from wrpme.limits import DISK_FREE_BYTES_MIN, MIB
@@ -20,17 +20,30 @@ from wrpme.protocol.events import ClusterEvent
 from wrpme.protocol.messages import Envelope, Failed, GetLog, Request, ViewIs
 
 
+class Shown(NobodyAsked):
+    """Knows no users, and who has shown the certificate of the node."""
+
+    def __init__(self) -> None:
+        self.numbers: set[int] = set()
+
+    def certified(self, session: int) -> None:
+        """See :class:`wrpme.core.access.sessions.Access`."""
+        self.numbers.add(session)
+
+
 class UnavailableNode:
     """A :class:`wrpme.daemon.runner.NodeLike` without data. It answers every request with an error: ``code`` is its
-    code, and ``sentence`` says what is lacking."""
+    code, and ``sentence`` says what is lacking. Where its hive may have users (``secured``), whom it can't look up, its
+    log is for those alone who show its own certificate."""
 
-    def __init__(self, sentence: str, code: int = DiskFullError.code) -> None:
+    def __init__(self, sentence: str, code: int = DiskFullError.code, secured: bool = False) -> None:
         self.wake_at = inf
         self.events: Sequence[ClusterEvent] = ()
         self._sentence = sentence
         self._code = code
         self.fast_path = NoFastPath()
-        self.sessions = NobodyAsked()
+        self.sessions = Shown()
+        self._secured = secured
 
     def start(self, now: float) -> list[Effect]:
         """Has nothing to do."""
@@ -40,13 +53,15 @@ class UnavailableNode:
         """Grants a stop at once, and leaves unanswered what other nodes say."""
         if isinstance(given, StopAsked):
             return [Exit(0)]
+        if isinstance(given, SessionClosed):
+            self.sessions.numbers.discard(given.session)
         if isinstance(given, Requested):
             return self.request(given.session, given.request, now)
         return []
 
     def request(self, session: int, request: Request, now: float) -> list[Effect]:
         """Declines; only the log is answered, which an operator may need now."""
-        if isinstance(request, GetLog):
+        if isinstance(request, GetLog) and (not self._secured or session in self.sessions.numbers):
             return [HostRequest(session, request)]
         return [ReplyTo(session, Failed(request.id, self._code, self._sentence))]
 

@@ -49,10 +49,17 @@ from wrpme.daemon.storage.writer import DirectDisk, Disk, ThreadDisk
 from wrpme.daemon.systemd import Manager, Outlook
 from wrpme.errors import DamagedError, DiskFullError, ShortageError, StorageError, UsageError
 from wrpme.limits import CLOSE_SECONDS_MAX, FLAP_SECONDS_MAX
+from wrpme.protocol.address import is_loopback
 
 R = TypeVar("R")
 Lack = Union[DiskFullError, ShortageError]
 """What a node waits for, while an unavailable one answers in its place."""
+
+
+OPEN = (
+    "this hive has no users: whoever reaches {} reads, writes and stops it; "
+    "wrpmesh user_add adds the first one (docs/security.md, Users and roles)"
+)
 
 
 class Next(Enum):
@@ -98,6 +105,7 @@ class Supervisor:
         self._tls = config.secured()
         if self._tls is not None:
             resources.no_core_dumps()
+        self._told_open = False
         self._stamp: tuple[object, ...] = ()
         """Of the files of the certificate, as they were when they were read last."""
         self._clock = _clock()
@@ -355,6 +363,10 @@ class Supervisor:
             if rejoin_file is not None and node.view is not None:
                 rejoin_file.note(rejoin.info_in(node.view, node.settings.id))
             self._manager.adopted()
+            if node.view is not None and not self._told_open:
+                self._told_open = True
+                if not node.view.users and not is_loopback(node.settings.address):
+                    self._log.say("warning", OPEN.format(node.settings.address))
 
         disk = DirectDisk(store) if isinstance(store, MemoryStore) else ThreadDisk(store)
         outlook = systemd.outlook(node)
@@ -456,7 +468,7 @@ class Supervisor:
         if sentence is None:
             return Exit(0)
         self._log.say("error", sentence)
-        node, disk = UnavailableNode(sentence, type(lack).code), DirectDisk(MemoryStore())
+        node, disk = UnavailableNode(sentence, type(lack).code, config.tls_mode == REQUIRE), DirectDisk(MemoryStore())
 
         def outlook() -> tuple[bool, str]:
             return False, sentence

@@ -110,6 +110,8 @@ class NodeStats(Struct, frozen=True):
     """What that may be at most; 0: no limit."""
     slow_requests: int = 0
     """Those that took longer than the threshold."""
+    wrong_passwords: int = 0
+    """Said here since its start."""
     certificate_seconds: float | None = None
     """For how long its certificate is valid, below 0 once that has expired; None without TLS."""
     slow_last: str = ""

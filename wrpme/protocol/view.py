@@ -197,7 +197,8 @@ class PutUser(Struct, frozen=True, array_like=True, tag=11):
 
 
 class DropUser(Struct, frozen=True, array_like=True, tag=12):
-    """An admin wants no user of that name, whom he knows as of the view ``known``."""
+    """An admin wants no user of that name, whom he knows as of the view ``known``; without a name no users at all, as
+    that view left them."""
 
     name: str
     known: int

@@ -254,12 +254,13 @@ def era(view: View) -> int:
 
 
 def public(view: View) -> View:
-    """Returns the view as it is told to clients: without what is kept of passwords, and who the users are."""
-    if not view.users:
+    """Returns the view as it is told to clients: without what is kept of passwords, and who the users are; where there
+    are none, ``users_since`` is 0."""
+    if not view.users_since:
         return view
     told = view.__dict__.get(_PUBLIC)
     if told is None:
-        told = view.__dict__[_PUBLIC] = replace(view, users=())
+        told = view.__dict__[_PUBLIC] = replace(view, users=(), users_since=view.users_since if view.users else 0)
         told.__dict__[_KEY] = index_of(view)
     assert isinstance(told, View)
     return told

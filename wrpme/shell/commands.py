@@ -143,6 +143,7 @@ class Command(Struct, frozen=True):
     keep_expiry: bool = False
     user: str = ""
     role: str = ""
+    all: bool = False
     prefixes: tuple[bytes, ...] = ()
     password_file: str = ""
     words: tuple[str, ...] = ()
@@ -487,12 +488,13 @@ COMMANDS: tuple[Spec, ...] = (
     ),
     Spec(
         "user_remove",
-        (_USER,),
-        "removes a user, and ends his connections",
-        "Before the last one it asks for the word yes, unless --yes is given: from then on nobody is asked who he is.",
+        (replace(_USER, optional=True),),
+        "removes a user, and ends his connections; or all users",
+        "Before the last one, or all with --all, it asks for the word yes, unless --yes is given: from then on nobody "
+        "is asked who he is.",
         ("not_found", "denied"),
         changes=True,
-        confirm="type yes to remove the last user: ",
+        confirm="type yes to open it to everybody: ",
     ),
     Spec(
         "user_list",

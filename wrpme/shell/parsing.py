@@ -163,6 +163,8 @@ def _build(spec: Spec, words: Sequence[str], without_content: str = "") -> Comma
 
 def _check_excluded(spec: Spec, fields: dict[str, object]) -> None:
     """Raises UsageError where two of the words can't be meant together."""
+    if spec.name == "user_remove" and bool(fields.get("user")) is bool(fields.get("all")):
+        raise UsageError(f"user_remove takes a NAME, or --all in its place; it is written: {spec.syntax}")
     if fields.get("replace") and fields.get("keep"):
         raise UsageError("--replace and --keep exclude each other; give one of them")
     for name in ("replace", "keep"):

@@ -6,7 +6,7 @@ No password is in the representation of anything here, in a sentence or in a log
 from __future__ import annotations
 
 from wrpme import errors
-from wrpme.client.limits import REFUSED_SECONDS_MAX, REFUSED_SECONDS_MIN
+from wrpme.client.limits import REFUSED_SECONDS_MAX, REFUSED_SECONDS_MIN, WAITING_SECONDS
 from wrpme.protocol.access.users import wrong_name
 
 PLAIN = (
@@ -43,6 +43,10 @@ class Credentials:
         _, _, before = self._refused.get(address, (error, 0.0, 0.0))
         seconds = min(REFUSED_SECONDS_MAX, max(REFUSED_SECONDS_MIN, 2 * before))
         self._refused[address] = error, now + seconds, seconds
+
+    def waits(self, address: str, error: errors.WrpmeError, now: float) -> None:
+        """Takes note that the node at that address may take them in a moment."""
+        self._refused[address] = error, now + WAITING_SECONDS, 0.0
 
     def taken(self, address: str) -> None:
         """Takes note that the node at that address takes them."""

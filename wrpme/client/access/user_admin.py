@@ -24,8 +24,6 @@ from wrpme.protocol.access.users import (
 from wrpme.protocol.messages import Done
 from wrpme.protocol.quoting import text_of
 
-ROLES = tuple(role.name.lower() for role in Role if role is not Role.NOBODY)
-
 
 class HiveUser(Struct, frozen=True):
     """A user of a hive: his role (``read``, ``write`` or ``admin``), the prefixes of the entries that he may ask for
@@ -126,6 +124,14 @@ class UserAdmin:
             if self._dispatcher.credentials.name != name:
                 raise  # else that is how he hears of it
 
+    async def remove_users(self) -> None:
+        """Removes all users at once, and returns when the hive has none."""
+        known = (await self._dispatcher.fresh_view()).users_since
+        await self._dispatcher.ask(RemoveUser(self._dispatcher.next_id(), "", known), Done)
+        deadline = self._dispatcher.deadline()
+        while await self._users():
+            await self._wait(deadline, "to remove all users")
+
     async def _user(self, name: str) -> User:
         if wrong := wrong_name(name):
             raise errors.UsageError(wrong)
@@ -142,18 +148,22 @@ class UserAdmin:
         """
         deadline = self._dispatcher.deadline()
         while not is_done(next((user for user in await self._users() if user.name == name), None)):
-            if deadline <= self._dispatcher.deadline(0):
-                raise errors.TimeoutError(
-                    f"the hive has not decided in the time given {what}: it can't decide just now; hive_status tells, "
-                    "then look at user_list, and try again"
-                )
-            await asyncio.sleep(PROGRESS_SECONDS)
+            await self._wait(deadline, what)
+
+    async def _wait(self, deadline: float, what: str) -> None:
+        if deadline <= self._dispatcher.deadline(0):
+            raise errors.TimeoutError(
+                f"the hive has not decided in the time given {what}: it can't decide just now; hive_status tells, "
+                "then look at user_list, and try again"
+            )
+        await asyncio.sleep(PROGRESS_SECONDS)
 
 
 def _role(role: str) -> Role:
-    if role not in ROLES:
+    found = next((one for one in Role if one is not Role.NOBODY and one.name.lower() == role), None)
+    if found is None:
         raise errors.UsageError(f"the role of a user is read, write or admin, not {str(role)[:60]!r}")
-    return Role[role.upper()]
+    return found
 
 
 async def _hashed(name: str, *passwords: str) -> tuple[Password, ...]:

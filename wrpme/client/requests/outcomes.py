@@ -37,7 +37,11 @@ class Unheard(errors.ConnectionError):
 
 
 class Waiting(Unheard):
-    """Somebody is there, and has had no time for this client yet."""
+    """Somebody is there, and has had no time for this client yet, or said that another attempt may succeed."""
+
+    def __init__(self, sentence: str, reason: errors.WrpmeError | None = None) -> None:
+        super().__init__(sentence)
+        self.reason = reason
 
 
 class Untrusted(errors.ConnectionError):
@@ -104,6 +108,8 @@ def next_pause(pause: float) -> float:
 def final(last: errors.WrpmeError) -> errors.WrpmeError:
     """Returns what is told when no time is left after that error."""
     if isinstance(last, Lost):
+        return last.reason
+    if isinstance(last, Waiting) and last.reason is not None:
         return last.reason
     return last if last.sentence else errors.TimeoutError("the hive did not become stable in the time given")
 

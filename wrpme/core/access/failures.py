@@ -20,14 +20,11 @@ class Failures:
     def __init__(self) -> None:
         self._known: dict[str, tuple[int, float]] = {}
         """By address, the one that failed last at the end: how often, and when last."""
-        self.count = 0
-        """Since the start."""
 
     def failed(self, address: str, now: float) -> None:
         """A wrong password came from there."""
         count, _ = self._known.pop(address, (0, now))
         self._known[address] = count + 1, now
-        self.count += 1
         if len(self._known) > ADDRESSES_MAX:
             del self._known[next(iter(self._known))]
 

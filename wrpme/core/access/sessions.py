@@ -32,8 +32,6 @@ from wrpme.protocol.view import View
 FIRST_SECONDS = 60.0
 """For so long after the first user was added, whoever is not known yet is told to try again: programs that had a name
 and a password all along fail no request while an admin adds their users."""
-TELL_SECONDS = 1.0
-"""Of wrong passwords there is a line in the audit so often at most."""
 ASKED = "this hive has users: say who you are first"
 ENDED = "you are no user of this hive any more, or your password is none"
 FIRST = "this hive has users from now on: say who you are"
@@ -102,8 +100,6 @@ class Sessions:
         """Whether this node has seen a view of the hive without users."""
         self._first_at = -inf
         """When it got the first ones, if this node was there."""
-        self._untold = 0
-        self._told_at = context.now - TELL_SECONDS
 
     # --- what is asked for ---------------------------------------------------------------------------------------
 
@@ -233,12 +229,8 @@ class Sessions:
             return
         if was_looked_at:
             self.failures.failed(address, context.now)
-        self._untold += 1
-        if context.now - self._told_at >= TELL_SECONDS:
-            more = f" ({self._untold} since the last such line)" if self._untold > 1 else ""
-            shown = named(name.encode()[:64])
-            context.note("audit", f"authenticate as {shown}, asked by {context.who(session)}: refused{more}")
-            self._told_at, self._untold = context.now, 0
+            context.wrong_passwords += 1
+        context.audit.refused(f"authenticate as {named(name.encode()[:64])}, asked by {context.who(session)}: refused")
         pause = self.failures.pause(address, context.now)
         wait = f"; too many came from {address}, none is looked at for {ceil(pause)} s" if pause else ""
         wrong = UnauthenticatedError(f"there is no such user with that password{wait}")

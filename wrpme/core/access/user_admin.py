@@ -86,18 +86,32 @@ class UserAdmin:
         self._ask(origin, request.id, PutUser(changed, user.changed), f"user_password {user.name}")
 
     def remove_user(self, origin: Origin, request: RemoveUser) -> None:
-        """The voters are asked for one user less."""
+        """The voters are asked for one user less, or for none at all."""
+        if not request.name:
+            self._remove_all(origin, request)
+            return
         user = self._known(origin, request.id, request.name, request.known)
         view = self.context.view
         if user is None or view is None:
             return
         others = [known for known in view.users if known.name != user.name]
         if others and all(known.role is not Role.ADMIN for known in others):
-            last = f"{user.name} is the last admin: nobody could add or remove users; remove all others first"
+            last = f"{user.name} is the last admin: nobody could add or remove users; remove the others first, or all"
             self.context.outbox.fail(origin, request.id, UsageError(last))
             return
         what = f"user_remove {user.name}" + ("" if others else ", the last one: nobody is asked from then on")
         self._ask(origin, request.id, DropUser(user.name, user.changed), what)
+
+    def _remove_all(self, origin: Origin, request: RemoveUser) -> None:
+        view = self.context.view
+        if view is None or not view.users:
+            self.context.outbox.fail(origin, request.id, NotFoundError("this hive has no users"))
+        elif view.users_since != request.known:
+            changed = "somebody else has changed users; nothing was changed by you, look again (user_list)"
+            self.context.outbox.fail(origin, request.id, UsageError(changed))
+        else:
+            what = f"user_remove, all {len(view.users)} of them: nobody is asked from then on"
+            self._ask(origin, request.id, DropUser("", request.known), what)
 
     def _known(self, origin: Origin, number: int, name: str, known: int) -> User | None:
         """The user whom the admin means; None where there is none, or another one by now, and he is told."""

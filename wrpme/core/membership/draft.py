@@ -366,8 +366,10 @@ class Draft:
             self.users = {**self._users(), made.name: made}
 
     def _is_dropped(self, change: DropUser) -> bool:
-        """The last admin goes when nobody else is left: then the hive asks nobody any more."""
+        """The last admin goes when nobody else is left, or with all others: then the hive asks nobody any more."""
         users = self._users()
+        if not change.name:
+            return bool(users) and self.users is None and change.known == self.base.users_since
         known = users.get(change.name)
         if known is None or known.changed != change.known:
             return False
@@ -377,7 +379,8 @@ class Draft:
         """There is no such user any more."""
         if self._is_dropped(change):
             self._begin()
-            self.users = {name: user for name, user in self._users().items() if name != change.name}
+            left = {name: user for name, user in self._users().items() if name != change.name}
+            self.users = left if change.name else {}
 
     # --- arcs ----------------------------------------------------------------------------------------------------
 

@@ -106,6 +106,7 @@ def stats(
         held_bytes=context.slots.bytes,
         bytes_max=context.room.bytes_max,
         slow_requests=context.slow.noted,
+        wrong_passwords=context.wrong_passwords,
         slow_last=context.slow.sentence(),
         neighbours=tuple(
             Neighbour(context.address_of(node), round(heartbeats.age(node, now), 3)) for node in heartbeats.neighbours

@@ -56,8 +56,9 @@ class SetPasswords(Struct, frozen=True, array_like=True, tag=33):
 
 
 class RemoveUser(Struct, frozen=True, array_like=True, tag=34, gc=False):
-    """There shall be no user of that name, whom the admin knows as of the view ``known``; answered when the voters have
-    been asked."""
+    """There shall be no user of that name, whom the admin knows as of the view ``known``; without a name no users at
+    all, as the view ``known`` left them, so that the hive is open from one view to the next. Answered when the voters
+    have been asked."""
 
     id: int
     name: str

@@ -38,7 +38,7 @@ async def carry_out(client: Client, command: Command, password: str) -> str | No
             await client.set_password(command.user, password, command.keep)
             return None
         case "user_remove":
-            await client.remove_user(command.user)
+            await (client.remove_users() if command.all else client.remove_user(command.user))
             return None
         case "user_list":
             found = await client.users()
@@ -122,8 +122,9 @@ async def let_in(client: Client) -> None:
 
 
 async def removal_question(client: Client, command: Command) -> str:
-    """Returns what comes of the removal of the last user; empty where there are others."""
-    users = await client.users()
-    if [one.name for one in users] != [command.user]:
-        return ""
-    return f"{command.user} is the last user: after that whoever reaches a port of the hive reads, writes and stops it"
+    """Returns what comes of the removal of the last user, or of all; empty where others stay."""
+    names = [one.name for one in await client.users()]
+    after = "after that whoever reaches a port of the hive reads, writes and stops it"
+    if command.all and names:
+        return f"all users go at once ({len(names)}): {after}"
+    return f"{command.user} is the last user: {after}" if names == [command.user] else ""

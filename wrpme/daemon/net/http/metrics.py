@@ -117,6 +117,10 @@ ROWS = (
         "wrpme_slow_requests_total", "counter", (), "Requests on entries that took longer than --slow-threshold.",
         _stats(lambda stats: stats.slow_requests),
     ),
+    Row(
+        "wrpme_wrong_passwords_total", "counter", (), "Wrong passwords, and names that are none, said at this node.",
+        _stats(lambda stats: stats.wrong_passwords),
+    ),
     Row("wrpme_build_info", "gauge", ("version", "python"), "Always 1; the labels tell which release runs.", _build),
     # --- the node and its hive
     Row("wrpme_serving", "gauge", (), "Whether the node serves, as /ready tells it.", _alone(lambda told: told.serves)),
