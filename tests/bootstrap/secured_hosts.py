@@ -39,6 +39,7 @@ class SecuredHosts(StubHosts):
         self.trusted_by: dict[str, str] = {}
         self.deaf: set[str] = set()
         self.users: tuple[User, ...] = ()
+        self.users_answer: Callable[[int], Reply] = lambda number: Users(number, self.users, 3)
         self._pairs: dict[str, str] = {}
         super().__init__(monkeypatch, directory)
         self.seen = lambda found: replace(found, key_makers=(RELEASE,))
@@ -56,7 +57,7 @@ class SecuredHosts(StubHosts):
 
         def reply(request: Request) -> Reply:
             if isinstance(request, GetUsers):
-                return Users(request.id, self.users, 3)
+                return self.users_answer(request.id)
             if isinstance(request, AddUser):
                 self.users = (*self.users, replace(request.user, changed=3))
                 self.actions.append(f"{host.name} add {request.user.name}")

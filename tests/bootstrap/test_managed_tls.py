@@ -120,6 +120,15 @@ async def test_nothing_is_stepped_to_while_a_node_is_not_seen(hosts: SecuredHost
     assert "\n! TLS stays as it is, as nothing is known of 10.0.0.2: its steps take all nodes" in hosts.shown[0]
 
 
+async def test_a_hive_that_is_stopped_begins_with_what_it_had_while_a_node_is_not_seen(hosts: SecuredHosts) -> None:
+    hosts.configured(run=False)
+    hosts.file_with(MANAGED)
+    hosts.refuse.add(f"{TWO} connect")
+    with pytest.raises(RemoteError, match="no connect today"):
+        await hosts.run("hive_plan")
+    assert "+ 10.0.0.1:5909 starts again; kept by" in hosts.shown[0], "the other one may run, and take no TLS"
+
+
 async def test_nothing_is_stepped_to_beside_a_stranger(hosts: SecuredHosts) -> None:
     hosts.configured()
     hosts.file_with(MANAGED)

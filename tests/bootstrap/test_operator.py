@@ -11,6 +11,7 @@ from tests.bootstrap.stub_hosts import NAMES
 from wrpme.errors import RemoteError
 from wrpme.files import hives
 from wrpme.protocol.access.users import Role, User, proven_by
+from wrpme.protocol.messages import Failed
 
 pytestmark = pytest.mark.asyncio
 ONE, TWO = NAMES
@@ -100,6 +101,21 @@ async def test_other_users_hold_the_way_back(hosts: SecuredHosts) -> None:
     assert len(hosts.users) == 2 and not hosts.modes
 
 
+async def test_no_way_back_while_nobody_tells_of_users(hosts: SecuredHosts) -> None:
+    await secured(hosts)
+    hosts.write()
+    silent = hosts.users_answer
+    hosts.users_answer = lambda number: Failed(number, 6, "it is not known")
+    assert "! TLS stays as it is, as no node tells whether the hive has users" in await hosts.run("hive_plan")
+    hosts.users_answer = silent
+    await hosts.run("hive_stop")
+    hosts.modes.clear()
+    await hosts.run("hive_apply")
+    assert [mode for _, mode in hosts.modes] == ["require"] * 2 and len(hosts.users) == 1
+    await hosts.run("hive_apply")
+    assert not hosts.users and [mode for _, mode in hosts.modes[-2:]] == [""] * 2
+
+
 async def test_a_password_that_is_lost_is_not_replaced(hosts: SecuredHosts) -> None:
     await secured(hosts)
     (hosts.credentials / hives.PASSWORD).unlink()
@@ -119,6 +135,7 @@ async def test_a_hive_that_is_gone_has_no_password(hosts: SecuredHosts) -> None:
 
 
 async def test_cut_off_before_he_was_added(hosts: SecuredHosts) -> None:
+    hosts.configured()
     hosts.file_with(MANAGED)
     hosts.refuse.add(f"{TWO} start")
     with pytest.raises(RemoteError, match="hive_apply failed on 2 of 2 hosts"):

@@ -45,6 +45,9 @@ def test_a_node_that_starts_understands_those_that_run() -> None:
     assert replace(WANTED, modes=("require",)).begins("") == "require"
     assert WANTED.begins("allow") == "require", "none runs"
     assert Wanted("off", modes=("require",)).begins("") == "prefer"
+    assert Wanted("off").begins("require") == "require", "there may be users"
+    assert Wanted("off").begins("prefer") == "prefer", "beside one that had it"
+    assert Wanted("prefer").begins("off") == "prefer"
     held = replace(WANTED, held="somebody is missing")
     assert replace(held, modes=("off", "allow")).begins("") == "allow"
     assert held.begins("allow") == "allow" and not held.steps

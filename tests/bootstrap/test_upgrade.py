@@ -74,7 +74,8 @@ def test_under_load_no_operation_fails(operator: Operator, tmp_path: Path) -> No
 
 
 def test_from_none_to_tls_alone_and_back(operator: Operator) -> None:
-    """Clients without TLS work up to prefer, and those with it from there on; the keys stay on their hosts."""
+    """Clients without TLS work up to prefer, and those with it from there on, also as the hive gets its admin and loses
+    him again; the keys stay on their hosts."""
     hosts = operator.hosts
     file = operator.directory / "hive.toml"
     plain = file.read_text()
@@ -89,7 +90,10 @@ def test_from_none_to_tls_alone_and_back(operator: Operator) -> None:
     with _Working(operator) as load:  # with the CA that wrpmesh finds by itself
         operator.wrpmesh("hive_apply", FILE).ok()
         assert "takes TLS only" in operator.on(1, "--tls-ca", "none", "get", "entry").failed()
-        assert operator.on(1, "get", "entry").ok().out == "content"
+        assert operator.on(1, "whoami").ok().out.strip() == "operator, admin"
+        (ca,) = hosts.home.glob(".config/wrpme/hives/*/ca.pem")
+        assert "this hive has users" in operator.on(1, "--tls-ca", str(ca), "get", "entry").failed()
+        password = ca.with_name("operator.password").read_text().strip()
         before = {number: daemons(hosts, number) for number in THREE}
         shown = {number: _certificate(operator, number) for number in THREE}
         assert "all 3 nodes have new keys" in operator.wrpmesh("hive_rotate", FILE).ok().out
@@ -102,13 +106,19 @@ def test_from_none_to_tls_alone_and_back(operator: Operator) -> None:
         assert {number: daemons(hosts, number) for number in THREE} == before, "nothing was restarted for it"
         assert operator.on(2, "get", "entry").ok().out == "content"
         secured('mode = "prefer"')
-        operator.wrpmesh("hive_apply", FILE).ok()
+        assert "the user operator is removed" in operator.wrpmesh("hive_apply", FILE).ok().err
+    assert not any(password in _log(operator, number) for number in THREE)
     keys = [path for path in hosts.home.rglob("*") if path.is_file() and b"PRIVATE KEY" in path.read_bytes()]
     assert [path.parent.parent.name for path in keys if ".ssh" not in path.parts] == ["hives"], "the CA's, and no other"
     file.write_text(plain)
     with _Working(operator, "--tls-ca", "none"):
         operator.wrpmesh("hive_apply", FILE).ok()
     assert operator.on(3, "get", "entry").ok().out == "content", "wrpmesh knows that there is no TLS any more"
+
+
+def _log(operator: Operator, number: int) -> str:
+    (log,) = operator.hosts.path(number, "/var/lib/wrpme/nodes").glob("*/log")
+    return log.read_text()
 
 
 def _certificate(operator: Operator, number: int) -> bytes:

@@ -66,6 +66,8 @@ def test_another_user_than_the_operator_of_a_hive() -> None:
     known = ("/hives/a/ca.pem", "operator", "/hives/a/operator.password")
     found = parse_options(["--daemon", "a:1", "--user", "shop"], {}, known_of=lambda _: known)
     assert (found.tls_ca, found.user, found.password_file) == (known[0], "shop", "")
+    found = parse_options(["--daemon", "a:1", "--web"], {}, known_of=lambda _: known)
+    assert (found.tls_ca, found.user, found.password_file) == (known[0], "", ""), "nor for whoever reaches a page"
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ def parse_options(
     if "tls-ca" not in given and not given["hive"] and not given["replay"]:
         tls_ca, *operator = known_of(daemons)
     user, password_file = _user(given, tls_ca)
-    if not user and operator:
+    if not user and operator and not given["web"]:  # whoever reaches a page would be an admin
         user, password_file = operator
     if _is_of_another(given, environment or {}, file):
         password_file = ""

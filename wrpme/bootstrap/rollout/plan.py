@@ -162,7 +162,9 @@ def make(
     founds = may_found and hive is None and not known and enough and first in seen
     lost = "" if founds or known or hive is not None or peers else _why_none(hosts, seen, may_found, broken)
     everyone = [node.told for host in hosts for node in host.nodes]
-    wanted = replace(wanted, held=_why_held(hosts, seen, hive, everyone, wanted) if wanted.steps else "")
+    before = [one.record.tls or OFF for each in seen.values() for one in each.inventory.nodes.values() if one.record]
+    if wanted.steps or any(mode != wanted.mode for mode in before):
+        wanted = replace(wanted, held=_why_held(hosts, seen, hive, everyone, wanted))
     doubled = twins({host: seen[host].inventory for host in hosts if host in seen})
     plans: list[HostPlan] = []
     for host in hosts:
@@ -202,6 +204,8 @@ def _why_held(
             f"TLS stays as it is, as the hive has also {listed(strangers)}, not in this file: its steps take all nodes "
             "of the hive; write them into the file, or let them leave"
         )
+    if wanted.falls and wanted.users is None:
+        return "TLS stays as it is, as no node tells whether the hive has users, who forbid it; see hive_logs"
     if wanted.falls and wanted.users and (others := [name for name in wanted.users if name != OPERATOR]):
         return (
             f"TLS stays as it is, as the hive has the users {', '.join(others)}, whose passwords would travel in plain "
@@ -314,7 +318,8 @@ def _node(node: Node, found: NodeFound, seen: Seen, others: Sequence[str], found
 
 def _secured(one: NodePlan, host: Host, seen: Seen, wanted: Wanted) -> NodePlan:
     """Adds what is done for TLS to what is done with a node."""
-    mode = wanted.begins(one.record.tls) if one.starts else one.mode
+    before = one.found.record
+    mode = wanted.begins((before.tls or OFF) if before else "") if one.starts else one.mode
     steps = wanted.left(mode)
     record = replace(one.record, tls="" if mode == OFF else mode)
     reason, trusts, maker, expires = "", False, "", ""

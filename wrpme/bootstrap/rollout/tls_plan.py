@@ -63,6 +63,8 @@ class Wanted(Struct, frozen=True):
     def begins(self, before: str) -> str:
         """Returns the mode that a node begins with which does not run, and was configured for ``before`` (empty if it
         was not): it understands those that run, and what comes next."""
+        if not self.modes and before and MODES.index(before) > MODES.index(self.mode):
+            return before  # the hive may have users, who forbid less, and nodes that do not run can't tell
         if self.held:
             return max(self.modes, key=MODES.index, default=before or self.mode)
         return self.steps[0] if self.steps else self.mode
