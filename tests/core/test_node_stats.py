@@ -26,6 +26,7 @@ FIELDS = {
     "held_bytes": int,
     "bytes_max": int,
     "slow_requests": int,
+    "wrong_passwords": int,
     "slow_last": str,
     "branch": int, "joining": int, "troubles": list, "disk_seconds": float, "disk_seconds_max": float,
     "disk_waits_seconds": float, "late_seconds": float,
