@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from tests.harness import Hive, hive_of, identity, word_of
 from tests.user_parts import quickly_hashed, user
 from wrpme.core.access.sessions import ENDED, FIRST, FIRST_SECONDS
-from wrpme.core.io import SessionClosed
+from wrpme.core.io import Effect, ReplyTo, Requested, SessionClosed
 from wrpme.limits import LEASE_SECONDS
 from wrpme.protocol.access.messages import (
     AddUser, Authenticate, GetUsers, Identity, RemoveUser, SetPasswords, Users, WhoAmI,
@@ -308,3 +308,21 @@ def test_whoever_is_not_known_yet_tries_again_in_the_first_minute() -> None:
     assert word_of(said(hive, "a", EVE, "ann", "nonsense")) == "unauthenticated", "of who is known, a wrong password"
     hive.go(FIRST_SECONDS)
     assert word_of(said(hive, "a", EVE, "eve")) == "unauthenticated"
+
+
+def test_one_password_after_the_other() -> None:
+    """Each is answered, also where a client says several at once."""
+    hive = with_users("a")
+    heard: list[Any] = []
+
+    def hear(name: str, effect: Effect) -> None:
+        if isinstance(effect, ReplyTo):
+            heard.append(effect.reply)
+            hive.replies.pop(effect.session, None)
+
+    hive.watch = hear
+    for number in (1, 2):
+        hive.event("a", Requested(ANN, Authenticate(number, "ann", "ann")))
+    hive.go(0.1)
+    refused, told = heard
+    assert word_of(refused) == "usage" and told == Identity(1, "ann", Role.WRITE, (b"app:",))

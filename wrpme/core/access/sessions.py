@@ -188,6 +188,10 @@ class Sessions:
         if not self.asks:
             context.outbox.reply(origin, self._identity(origin, request.id))
             return
+        if origin in self._verifying:
+            twice = "one password after the other: the one that was said before is still being looked at"
+            context.outbox.fail(origin, request.id, UsageError(twice))
+            return
         self._proven.pop(origin, None)
         address = self._address(origin)
         if len(request.password) > PASSWORD_BYTES_MAX:
