@@ -157,3 +157,6 @@ def test_the_certificate_of_the_node_itself_is_an_admin_and_no_other_one_is(node
         with HiveTalk(node.address, client_context(files)) as talk:
             told = talk.ask(WhoAmI(1))
             assert isinstance(told, Identity) and told.role is role
+        with HttpTalk(node.address, client_context(files)) as http:
+            assert http.get("/status") == (200 if role is Role.ADMIN else 401)
+            assert http.get("/status", "reader") == 200 and http.get("/status") == 401, "each request says who asks"

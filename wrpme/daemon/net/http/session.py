@@ -108,8 +108,8 @@ class HttpSession(Session):
         if PAGES.get(path_of(request.target), Role.READ) is Role.NOBODY:
             return True
         said = next((value for name, value in request.headers if name == b"authorization"), b"")
-        if said and said == self._said and self.host.access.user(self.number) is not None:
-            return True
+        if said == self._said and self.host.access.user(self.number) is not None:
+            return True  # the same as before, or the certificate of the node, and nothing said
         credentials = _credentials(said)
         if credentials is None:
             self._wants_headers_alone = request.method == b"HEAD"
