@@ -86,7 +86,16 @@ async def main() -> None:
     os.sched_setaffinity(0, {(os.cpu_count() or 1) - 1})
     with tempfile.TemporaryDirectory(prefix="wrpme-bench-") as directory:
         files = Authority(Path(directory)).issue("node")
-        options = ["--tls-mode", "prefer", "--tls-cert", files.certificate, "--tls-key", files.key, "--tls-ca", files.ca]
+        options = [
+            "--tls-mode",
+            "prefer",
+            "--tls-cert",
+            files.certificate,
+            "--tls-key",
+            files.key,
+            "--tls-ca",
+            files.ca,
+        ]
         for count in (1, 3):
             for tls in (None, TlsFiles(ca=files.ca)):
                 async with running(count, *(options if tls else ()), core=0) as hive:
