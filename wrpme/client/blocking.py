@@ -228,13 +228,9 @@ class BlockingClient:
                 self._connections.keep_only({one.address for one in view.members if one.state is not State.DOWN})
             address = self._dispatcher.answered_by
             if address and address == self._dispatcher.routes.owner_at(position):
-                self._one_more(address)
-
-    def _one_more(self, address: str) -> None:
-        dispatcher = self._dispatcher
-        who = dispatcher.credentials
-        said = [Authenticate(BEGINNING_ID, who.name, password) for password in who.passwords]
-        self._connections.one_more(address, dispatcher.context, said, dispatcher.routes.is_known)
+                who, is_known = self._dispatcher.credentials, self._dispatcher.routes.is_known
+                said = [Authenticate(BEGINNING_ID, who.name, password) for password in who.passwords]
+                self._connections.one_more(address, self._dispatcher.context, lambda made: made.begin(said, is_known))
 
     @overload
     def get(self, alias: Alias) -> bytes: ...

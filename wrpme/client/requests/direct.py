@@ -203,15 +203,9 @@ class DirectPool:
         if self._idle.get(connection.address) is not idle:  # that list was given up meanwhile
             self._drain(idle)
 
-    def one_more(
-        self,
-        address: str,
-        context: ssl.SSLContext | None,
-        said: Sequence[Authenticate],
-        is_known: Callable[[bytes], bool],
-    ) -> None:
+    def one_more(self, address: str, context: ssl.SSLContext | None, begin: Callable[[DirectConnection], bool]) -> None:
         """Begins to make a connection to that address, with TLS if there is a ``context``, where threads use all that
-        there are, and one more is within the bound. See :meth:`DirectConnection.begin`.
+        there are, and one more is within the bound. It is of use if ``begin`` then says so.
 
         It is made in a thread, as no loop can hand over a connection with TLS. An interpreter that ends does not wait
         for it."""
@@ -225,7 +219,7 @@ class DirectPool:
         def make() -> None:
             made = False
             try:
-                made = self._make(address, context, said, is_known)
+                made = self._make(address, context, begin)
             finally:
                 self._making[address] = 0 if made else monotonic() + DIRECT_RETRY_SECONDS
 
@@ -234,13 +228,7 @@ class DirectPool:
         except RuntimeError:  # the system has no more threads for this process, or it ends
             self._making[address] = monotonic() + DIRECT_RETRY_SECONDS
 
-    def _make(
-        self,
-        address: str,
-        context: ssl.SSLContext | None,
-        said: Sequence[Authenticate],
-        is_known: Callable[[bytes], bool],
-    ) -> bool:
+    def _make(self, address: str, context: ssl.SSLContext | None, begin: Callable[[DirectConnection], bool]) -> bool:
         try:
             connection = DirectConnection(address, _connected(address, context))
         except (OSError, UnicodeError):
@@ -248,7 +236,7 @@ class DirectPool:
         with self._lock:
             self._all.add(connection)
         try:
-            begun = not self._closed and connection.begin(said, is_known)  # who closes it later finds it
+            begun = not self._closed and begin(connection)  # who closes the pool later finds it
         except errors.WrpmeError:
             begun = False
         with self._lock:
