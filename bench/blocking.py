@@ -1,8 +1,8 @@
 """What the blocking client costs beside the asynchronous one, one request in flight: ``python -m bench.blocking``.
 
-The daemons run on one core, the clients on another. For a hive of one node and one of three, for get and update: the
-operations per second of both clients and their processor time per operation, in turns in the same run, and the ratios.
-A ratio above 1 is in favour of the blocking client.
+The daemons run on one core, the clients on another. For a hive of one node and one of three, each without TLS and with
+it, for get and update: the operations per second of both clients and their processor time per operation, in turns in
+the same run, and the ratios. A ratio above 1 is in favour of the blocking client.
 """
 
 from __future__ import annotations
@@ -10,12 +10,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import tempfile
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from statistics import median
 
 from bench.hive import running
-from wrpme import BlockingClient, Client
+from tests.certificates import Authority
+from wrpme import BlockingClient, Client, TlsFiles
 
 CONTENT = b"x" * 100
 ALIASES = [f"entry:{number}" for number in range(2000)]
@@ -54,10 +57,10 @@ def turn_of_blocking(client: BlockingClient, word: str, seconds: float) -> Turn:
     return rated(began, count)
 
 
-async def compare(addresses: Sequence[str], word: str, seconds: float) -> None:
+async def compare(addresses: Sequence[str], tls: TlsFiles | None, word: str, seconds: float) -> None:
     """Prints one line."""
-    async with Client(addresses) as client:
-        with BlockingClient(addresses) as blocking:
+    async with Client(addresses, tls=tls) as client:
+        with BlockingClient(addresses, tls=tls) as blocking:
             for alias in ALIASES:
                 await client.update(alias, CONTENT)
             turn_of_blocking(blocking, word, seconds / 4)  # its connections are made
@@ -70,7 +73,7 @@ async def compare(addresses: Sequence[str], word: str, seconds: float) -> None:
     speed = median(blocking[0] / asynchronous[0] for asynchronous, blocking in turns)
     cost = median(asynchronous[1] / blocking[1] for asynchronous, blocking in turns)
     print(
-        f"{len(addresses)} nodes  {word:7} async {rates[0]:8,.0f}/s {costs[0]:6.1f} us   "
+        f"{len(addresses)} nodes  {'TLS' if tls else 'plain':6} {word:7} async {rates[0]:8,.0f}/s {costs[0]:6.1f} us   "
         f"blocking {rates[1]:8,.0f}/s {costs[1]:6.1f} us   ratio of rates {speed:.2f}, of processor time {cost:.2f}",
         flush=True,
     )
@@ -81,10 +84,23 @@ async def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.0, help="of each turn")
     asked = parser.parse_args()
     os.sched_setaffinity(0, {(os.cpu_count() or 1) - 1})
-    for count in (1, 3):
-        async with running(count, core=0) as hive:
-            for word in ("get", "update"):
-                await compare(hive.addresses, word, asked.seconds)
+    with tempfile.TemporaryDirectory(prefix="wrpme-bench-") as directory:
+        files = Authority(Path(directory)).issue("node")
+        options = [
+            "--tls-mode",
+            "prefer",
+            "--tls-cert",
+            files.certificate,
+            "--tls-key",
+            files.key,
+            "--tls-ca",
+            files.ca,
+        ]
+        for count in (1, 3):
+            for tls in (None, TlsFiles(ca=files.ca)):
+                async with running(count, *(options if tls else ()), core=0) as hive:
+                    for word in ("get", "update"):
+                        await compare(hive.addresses, tls, word, asked.seconds)
 
 
 if __name__ == "__main__":

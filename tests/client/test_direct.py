@@ -7,11 +7,13 @@ import gc
 import multiprocessing
 import os
 import signal
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,10 +56,13 @@ def connected(client: BlockingClient, alias: str = "x") -> direct.DirectConnecti
 
 
 @contextmanager
-def direct_client(timeout: float = 10.0) -> Iterator[tuple[StubNode, Scripted, BlockingClient]]:
-    """A node, its script, and a client whose next request goes over a direct connection."""
+def direct_client(
+    timeout: float = 10.0, context: ssl.SSLContext | None = None, **options: Any
+) -> Iterator[tuple[StubNode, Scripted, BlockingClient]]:
+    """A node, its script, and a client whose next request goes over a direct connection. With a ``context`` the node
+    has TLS."""
     script = Scripted()
-    with StubThread(script) as node, BlockingClient(node.address, timeout) as client:
+    with StubThread(script, context) as node, BlockingClient(node.address, timeout, **options) as client:
         client.update("x", b"1")
         connected(client)
         node.seen.clear()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,12 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.certificates import Authority
-from tests.client.test_fork import forked
-from tests.stub_node import Entries, Script, StubNode, StubThread, content, jumped, silent, view_of
-from wrpme import BlockingClient, Client, TlsFiles, errors
+from tests.stub_node import Script, StubNode, content, jumped, silent, view_of
+from wrpme import Client, TlsFiles, errors
 from wrpme.client import tls
-from wrpme.client.pool import Pool
-from wrpme.client.requests.direct import DirectPool
 from wrpme.client.watch.records import Gone, Reached, ViewSeen
 from wrpme.files.certificates import server_context
 from wrpme.protocol.codec import PREFACE
@@ -123,31 +119,6 @@ async def test_a_context_of_ones_own_and_a_name(made: Made) -> None:
         Client(node.address.replace("127.0.0.1", "localhost"), tls=own) as client,
     ):
         assert await client.get("x") == b"x"
-
-
-def test_threads_of_a_blocking_client_and_processes_that_fork(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
-    authority, _, context = made
-    monkeypatch.delattr(DirectPool, "wanted")  # no thread gets a connection of its own
-    monkeypatch.delattr(Pool, "spare")
-
-    def work() -> None:
-        name = threading.current_thread().name
-        for number in range(20):
-            client.put(f"{name}/{number}", b"1")
-
-    with StubThread(Entries(), context) as node, BlockingClient(node.address, tls=trusting(authority)) as client:
-        threads = [threading.Thread(target=work) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert client.count() == 80
-        assert node.sessions_opened == 1
-        assert forked(lambda: (client.put("child", b"2"), client.count())[1]) == "81"
-        assert client.get("child") == b"2" and node.sessions_opened == 2
-        assert client._wait(client._dispatcher.spare(node.address)) is None
-        with BlockingClient.from_url(f"wrpmes://{node.address}/?ca={authority.path}") as another:
-            assert another.get("child") == b"2"
 
 
 # --- without ---------------------------------------------------------------------------------------------------------

@@ -28,13 +28,14 @@ from wrpme.client.follow.follower import Change, Follower
 from wrpme.client.limits import FOLLOWED_MAX, SCANNED_MAX, THREAD_SECONDS
 from wrpme.client.requests import outcomes, tracing
 from wrpme.client.requests.request_ids import with_id
-from wrpme.client.requests.direct import DirectPool
+from wrpme.client.requests.direct import BEGINNING_ID, DirectPool
 from wrpme.client.requests.outcomes import Lost
 from wrpme.client.tls import Tls
 from wrpme.client.scan import Scanned
 from wrpme.client.watch.records import WatchRecord
 from wrpme.client.watch.watcher import Watcher
 from wrpme.limits import TIMEOUT_SECONDS
+from wrpme.protocol.access.messages import Authenticate
 from wrpme.protocol.messages import EntryRequest
 from wrpme.protocol.stats import HiveStatus
 from wrpme.protocol.view import State, View
@@ -96,9 +97,8 @@ class BlockingClient:
     """Like :class:`wrpme.Client`, whose methods and errors it has; may be used from several threads at once.
 
     The requests of entries go straight from the thread that makes them to the owner, over a small pool of connections;
-    all others go over a loop in a thread of its own, which also finds out about the hive. With TLS that loop has all
-    requests, as its connections can't be handed over. In a process that is forked it starts afresh, with connections of
-    its own.
+    all others go over a loop in a thread of its own, which also finds out about the hive. In a process that is forked
+    it starts afresh, with connections of its own.
 
         with BlockingClient("192.168.1.1:5909") as client:
             client.put("entry", b"content")
@@ -116,8 +116,6 @@ class BlockingClient:
         self._dispatcher = self._client._hand_requests_of_entries_to(self._ask)
         self._connections = DirectPool()
         self._kept_for: View | None = None
-        self._making: dict[str, asyncio.Task[None]] = {}
-        """The addresses to which the loop makes another connection."""
         self._closed = False
         self._lock = Lock()
         self._thread: _LoopThread | None = None
@@ -142,12 +140,7 @@ class BlockingClient:
             thread, self._thread, self._closed = self._thread, None, True
         self._connections.close()
         if thread is not None and not sys.is_finalizing():
-            thread.end(self._end())
-
-    async def _end(self) -> None:
-        for task in list(self._making.values()):
-            task.cancel()
-        await self._client.close()
+            thread.end(self._client.close())
 
     def _wait(self, coroutine: Coroutine[Any, Any, R], begun: _LoopThread | None = None) -> R:
         """Returns what the coroutine returns. ``begun`` is the thread that it must run on; None is the present one."""
@@ -182,7 +175,6 @@ class BlockingClient:
             self._thread = None
         self._connections.abandon()
         self._connections = DirectPool()
-        self._making = {}
         self._client._start_afresh()
 
     # --- entries -------------------------------------------------------------------------------------------------
@@ -209,7 +201,9 @@ class BlockingClient:
                     return reply
                 after = outcomes.error_in(reply, address)
                 routes.refused(after)
-                if not after.retry:
+                if dispatcher.credentials and isinstance(after, errors.UnauthenticatedError):
+                    connection.usable = False  # the hive had no users yet as it was made, or the client was another
+                elif not after.retry:
                     raise after
             finally:
                 connections.give_back(connection)
@@ -223,8 +217,7 @@ class BlockingClient:
         deadline: float,
         after: errors.WrpmeError | None,
     ) -> R:
-        """Returns the reply, and sees to it that the next request like this one finds a connection, unless that has
-        TLS."""
+        """Returns the reply, and sees to it that the next request like this one finds a connection."""
         until = self._dispatcher.deadline(deadline - monotonic())
         try:
             return await self._dispatcher.ask(request, kind, position, deadline=until, after=after)
@@ -234,18 +227,10 @@ class BlockingClient:
                 self._kept_for = view
                 self._connections.keep_only({one.address for one in view.members if one.state is not State.DOWN})
             address = self._dispatcher.answered_by
-            if address and address == self._dispatcher.routes.owner_at(position) and address not in self._making:
-                if self._dispatcher.context is None and self._connections.wanted(address):
-                    self._making[address] = asyncio.create_task(self._connect(address))
-
-    async def _connect(self, address: str) -> None:
-        connections = self._connections
-        try:
-            taken = await self._dispatcher.spare(address)
-            if taken is not None:
-                connections.add(address, taken)
-        finally:
-            self._making.pop(address, None)
+            if address and address == self._dispatcher.routes.owner_at(position):
+                who, is_known = self._dispatcher.credentials, self._dispatcher.routes.is_known
+                said = [Authenticate(BEGINNING_ID, who.name, password) for password in who.passwords]
+                self._connections.one_more(address, self._dispatcher.context, lambda made: made.begin(said, is_known))
 
     @overload
     def get(self, alias: Alias) -> bytes: ...

@@ -138,18 +138,6 @@ class Connection(asyncio.Protocol):
         os.dup2(nothing, number, inheritable=False)  # the number stays taken: the transport will close it
         os.close(nothing)
 
-    def hand_over(self) -> socket.socket | None:
-        """Returns the socket for use outside of the loop, and ends the connection here; the node does not hear an end.
-        None where it has ended already."""
-        if self._transport is None or not self.usable:
-            return None
-        self._transport.pause_reading()
-        number = os.dup(self._transport.get_extra_info("socket").fileno())
-        self.close(errors.ConnectionError(f"the connection to {self.address} was handed over"))
-        taken = socket.socket(fileno=number)
-        taken.setblocking(False)
-        return taken
-
     # --- what asyncio calls --------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -11,7 +11,6 @@ connection ended, and what changes nothing.
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable, Sequence
 from itertools import count
 from random import Random
@@ -189,11 +188,6 @@ class Dispatcher:
         self._pool.renew(connection)
         self._unfollow(connection)
         return True
-
-    async def spare(self, address: str) -> socket.socket | None:
-        """Returns the socket of one more connection to the node at that address, for who uses it outside of the loop;
-        None if it can't be made. None with TLS, too: a socket alone would be plain."""
-        return None if self._closed or self.context is not None else await self._pool.spare(address)
 
     async def connection_to(self, address: str, deadline: float) -> Connection:
         """Returns a connection to the very node at that address."""

@@ -23,6 +23,8 @@ THREAD_SECONDS = 0.5
 DIRECT_CONNECTIONS_MAX = 16
 """A blocking client keeps so many connections to each node for its threads; the requests of more threads at a time
 share the one of its loop."""
+DIRECT_RETRY_SECONDS = 1.0
+"""Where none could be made to a node, it is tried again after so long."""
 
 # --- entries ---------------------------------------------------------------------------------------------------------
 YEAR_2000_SECONDS = 946_684_800

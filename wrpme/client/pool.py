@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from ssl import SSLContext
 from typing import Protocol
 
@@ -101,17 +100,6 @@ class Pool:
         else:
             self._failed[address] = asyncio.get_running_loop().time()
         return outcome
-
-    async def spare(self, address: str) -> socket.socket | None:
-        """Returns the socket of one more connection to that address, which is not kept here; None if it can't be made.
-        Its node has shown that it is of the known hive."""
-        connection = await dial(address, self._owner, credentials=self._credentials)
-        if not isinstance(connection, Connection):
-            return None
-        try:
-            return connection.hand_over() if await self._introduced(connection) is connection else None
-        finally:
-            connection.close()
 
     async def _introduced(self, connection: Connection) -> Connection | errors.WrpmeError:
         """Returns the connection if its node is of the known hive, or says nothing of its hive; else why it was

@@ -1,33 +1,44 @@
 """The connections of a blocking client that its threads use by themselves, with no event loop between.
 
-A connection belongs to one thread while a request of it is in flight, and has no other request then. The loop of the
-client makes it, so that all that has to be known of its node before has been asked; here it is used as long as nothing
-goes wrong, and ended otherwise: everything else is the business of the dispatcher on the loop.
+A connection belongs to one thread while a request of it is in flight, and has no other request then. It is made to a
+node that has answered on the loop of the client, used as long as nothing goes wrong, and ended otherwise: everything
+else is the business of the dispatcher on the loop, which also tells why a node can't be reached or trusted.
 """
 
 from __future__ import annotations
 
 import select
 import socket
-from math import ceil
-from threading import Lock
+import ssl
+from collections.abc import Callable, Sequence
+from math import ceil, inf
+from threading import Lock, Thread
 from time import monotonic
 
 from wrpme import errors
-from wrpme.client.limits import CLIENT_WRITE_BYTES, DIRECT_CONNECTIONS_MAX, PING_SECONDS, SILENT_SECONDS_MAX
+from wrpme.client import tls
+from wrpme.client.limits import (
+    CLIENT_WRITE_BYTES, DIRECT_CONNECTIONS_MAX, DIRECT_RETRY_SECONDS, PING_SECONDS, SILENT_SECONDS_MAX,
+)  # fmt: skip
 from wrpme.client.requests import outcomes
 from wrpme.client.requests.outcomes import Lost
-from wrpme.limits import KIB
-from wrpme.protocol.codec import Decoder, encode
-from wrpme.protocol.messages import Failed, GetView, Reply, Request
+from wrpme.limits import CONNECT_SECONDS_MAX, KIB
+from wrpme.protocol import address as addresses
+from wrpme.protocol.access.messages import Authenticate, Identity
+from wrpme.protocol.codec import PREFACE, Decoder, encode
+from wrpme.protocol.identities import GetHive
+from wrpme.protocol.messages import Content, Failed, GetView, Reply, Request
 
 PING_ID = -1
+BEGINNING_ID = -2
 READ_BYTES = 64 * KIB
-"""Of most answers all; of larger ones ``CLIENT_WRITE_BYTES`` are read at a time."""
+"""Of most answers all; of larger ones ``CLIENT_WRITE_BYTES`` are read at a time. A record of TLS has less than both:
+nothing of one stays unread where poll does not see it."""
+_NOT_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class DirectConnection:
-    """A socket whose node has said who it is; it does not block."""
+    """A socket that does not block, plain or with TLS; its preface has been sent."""
 
     def __init__(self, address: str, taken: socket.socket) -> None:
         self.address = address
@@ -35,9 +46,23 @@ class DirectConnection:
         self._socket = taken
         self._incoming = select.poll()
         self._incoming.register(taken, select.POLLIN)
-        self._decoder: Decoder[Reply] = Decoder(Reply, preface=False)
+        self._decoder: Decoder[Reply] = Decoder(Reply)
         self._left = 0
         self._reason: errors.WrpmeError | None = None
+
+    def begin(self, said: Sequence[Authenticate], is_known: Callable[[bytes], bool]) -> bool:
+        """Returns whether the node takes one of what is said of who the client is, if anything is, and is of the hive
+        that is known. With TLS this reads, too, what the node sends unasked behind the handshake.
+
+        Raises:
+            WrpmeError: It does not answer.
+        """
+        deadline = monotonic() + CONNECT_SECONDS_MAX
+        if said and not any(isinstance(self.ask(one, deadline), Identity) for one in said):
+            return False
+        reply = self.ask(GetHive(BEGINNING_ID), deadline)
+        self._left = 0  # by all this nothing is changed
+        return self.usable and isinstance(reply, Content) and is_known(reply.content)
 
     def quiet(self) -> bool:
         """Returns whether the node has said nothing since the last answer: all that it could say is that it ends the
@@ -71,34 +96,29 @@ class DirectConnection:
         """Lets the thread that waits here have an error, for that reason; that thread ends the connection."""
         self._reason = self._reason or reason
         try:
-            self._socket.shutdown(socket.SHUT_RDWR)
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)  # that of a socket with TLS would make it plain
         except OSError:
             return  # it has ended just now
 
     # --- within --------------------------------------------------------------------------------------------------
 
     def _send(self, frame: bytes, request: Request, deadline: float) -> None:
-        try:
-            sent = self._socket.send(frame)
-        except BlockingIOError:
-            sent = 0
-        except OSError as error:  # it had ended before, and the system took nothing
-            raise Lost(self._reason or outcomes.ended(self.address, error), sent=False) from None
         self._left += 1
-        if sent == len(frame):
-            return
-        rest, outgoing = memoryview(frame)[sent:], select.poll()
-        outgoing.register(self._socket, select.POLLOUT)
-        while rest:
+        rest, has_begun = memoryview(frame), False
+        while True:
+            try:
+                rest = rest[self._socket.send(rest[:CLIENT_WRITE_BYTES]) :]  # TLS wants the same piece again
+            except _NOT_YET:
+                pass
+            except OSError as error:  # at first it had ended before, and the system took no whole frame
+                raise Lost(self._reason or outcomes.ended(self.address, error), sent=has_begun) from None
+            if not rest:
+                return
+            has_begun, outgoing = True, select.poll()
+            outgoing.register(self._socket, select.POLLOUT)
             until = monotonic() + SILENT_SECONDS_MAX  # that it takes what is sent is a sign of life
             if not outgoing.poll(_milliseconds(min(deadline, until) - monotonic())):
                 raise self._silent(request, deadline, sent=True)
-            try:
-                rest = rest[self._socket.send(rest[:CLIENT_WRITE_BYTES]) :]
-            except BlockingIOError:
-                continue
-            except OSError as error:
-                raise Lost(self._reason or outcomes.ended(self.address, error), sent=True) from None
 
     def _answer_to(self, request: Request, deadline: float) -> Reply:
         heard_at, pinged, pings = monotonic(), False, 0
@@ -125,7 +145,7 @@ class DirectConnection:
         size = READ_BYTES if self._decoder.wanted_bytes <= READ_BYTES else CLIENT_WRITE_BYTES
         try:
             data = self._socket.recv(size)
-        except BlockingIOError:
+        except _NOT_YET:
             return []
         except OSError as error:
             raise Lost(self._reason or outcomes.ended(self.address, error), sent=True) from None
@@ -139,7 +159,7 @@ class DirectConnection:
     def _ping(self) -> None:
         try:
             self._socket.send(encode(GetView(PING_ID)))
-        except BlockingIOError:
+        except _NOT_YET:
             return  # what was sent before has not been taken yet
         except OSError as error:
             raise Lost(self._reason or outcomes.ended(self.address, error), sent=True) from None
@@ -157,6 +177,8 @@ class DirectPool:
         self._lock = Lock()
         self._idle: dict[str, list[DirectConnection]] = {}
         self._all: set[DirectConnection] = set()
+        self._making: dict[str, float] = {}
+        """By address until when no other connection is begun there: one is being made, or could not be."""
         self._closed = False
 
     def take(self, address: str) -> DirectConnection | None:
@@ -181,23 +203,48 @@ class DirectPool:
         if self._idle.get(connection.address) is not idle:  # that list was given up meanwhile
             self._drain(idle)
 
-    def wanted(self, address: str) -> bool:
-        """Returns whether threads use all connections to that address, and one more is within the bound."""
-        with self._lock:
-            return (
-                not self._idle.get(address)
-                and sum(one.address == address for one in self._all) < DIRECT_CONNECTIONS_MAX
-            )
+    def one_more(self, address: str, context: ssl.SSLContext | None, begin: Callable[[DirectConnection], bool]) -> None:
+        """Begins to make a connection to that address, with TLS if there is a ``context``, where threads use all that
+        there are, and one more is within the bound. It is of use if ``begin`` then says so.
 
-    def add(self, address: str, taken: socket.socket) -> None:
-        """Takes the socket of a new connection."""
+        It is made in a thread, as no loop can hand over a connection with TLS. An interpreter that ends does not wait
+        for it."""
         with self._lock:
-            if self._closed:
-                taken.close()
+            if self._closed or self._idle.get(address) or self._making.get(address, 0) > monotonic():
                 return
-            connection = DirectConnection(address, taken)
+            if sum(one.address == address for one in self._all) >= DIRECT_CONNECTIONS_MAX:
+                return
+            self._making[address] = inf
+
+        def make() -> None:
+            made = False
+            try:
+                made = self._make(address, context, begin)
+            finally:
+                self._making[address] = 0 if made else monotonic() + DIRECT_RETRY_SECONDS
+
+        try:
+            Thread(target=make, name="wrpme-connect", daemon=True).start()
+        except RuntimeError:  # the system has no more threads for this process, or it ends
+            self._making[address] = monotonic() + DIRECT_RETRY_SECONDS
+
+    def _make(self, address: str, context: ssl.SSLContext | None, begin: Callable[[DirectConnection], bool]) -> bool:
+        try:
+            connection = DirectConnection(address, _connected(address, context))
+        except (OSError, UnicodeError):
+            return False
+        with self._lock:
             self._all.add(connection)
-            self._idle.setdefault(address, []).append(connection)
+        try:
+            begun = not self._closed and begin(connection)  # who closes the pool later finds it
+        except errors.WrpmeError:
+            begun = False
+        with self._lock:
+            if begun and not self._closed:
+                self._idle.setdefault(address, []).append(connection)
+                return True
+        self._drop(connection)
+        return False
 
     def keep_only(self, addresses: set[str]) -> None:
         """Ends the connections to all other addresses, as soon as no thread uses them: those of members that are down,
@@ -237,3 +284,21 @@ class DirectPool:
 
 def _milliseconds(seconds: float) -> int:
     return max(0, ceil(seconds * 1000))
+
+
+def _connected(address: str, context: ssl.SSLContext | None) -> socket.socket:
+    """Returns a socket that the node at that address has taken; with a context it has shown a certificate for its
+    name."""
+    host, port = addresses.parse(address)
+    context = tls.newest(context)
+    taken = socket.create_connection((host, port), CONNECT_SECONDS_MAX)
+    try:
+        taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+        if context is not None:
+            taken = context.wrap_socket(taken, server_hostname=host)
+        taken.sendall(PREFACE)
+        taken.setblocking(False)
+    except BaseException:
+        taken.close()
+        raise
+    return taken
