@@ -19,7 +19,7 @@ import asyncio
 import os
 import signal
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -126,11 +126,12 @@ class Side:
     def requests(self, work: str, count: int) -> dict[str, list[Request]]:
         """By the address of the owner. What is got was put before."""
         found: dict[str, list[Request]] = {address: [] for address in self.hive.addresses}
+        there = self._put
         for number in range(count):
             is_get = work == "get" or (work == "mixed" and number % 2)
             if not is_get:
                 self._put += 1
-            alias = b"entry:%d" % (1 + number * 7919 % self._put if is_get else self._put)
+            alias = b"entry:%d" % (1 + number * 7919 % there if is_get else self._put)
             view = self._view
             node = owner(view, view.arcs[arc_at(view, hash_of(alias))])
             assert node is not None
@@ -151,13 +152,20 @@ class Side:
 
     async def snapshot(self) -> list[Snapshot]:
         """What each process counted so far."""
-        found = []
-        for process in self.processes:
-            path = self.hive.directory / profiled.file_of(process)
+        paths = [self.hive.directory / profiled.file_of(process) for process in self.processes]
+        for process, path in zip(self.processes, paths, strict=True):
             path.unlink(missing_ok=True)
             os.kill(process, signal.SIGUSR2)
-            found.append(await until("a snapshot", lambda path=path: _read(path)))  # type: ignore[misc]
-        return found
+        return [await until("a snapshot", lambda path=path: _read(path)) for path in paths]  # type: ignore[misc]
+
+    async def timed(self, work: str, count: int) -> Snapshot:
+        """Carries it out; gives what it took by stage, without what a snapshot takes."""
+        first, before = await self.snapshot(), await self.snapshot()
+        await self.work(work, count)
+        after = await self.snapshot()
+        return together(
+            [*after, *before, *before, *first], [1] * len(after) + [-1] * 2 * len(before) + [1] * len(first)
+        )
 
 
 async def _read(path: Path) -> Snapshot | None:
@@ -182,10 +190,7 @@ async def measured(plain: Side, watched: Side, work: str, count: int, turns: int
     with tempfile.TemporaryDirectory(prefix="wrpme-bench-") as directory:
         for _ in range(turns):
             alone.append(await plain.work(work, count))
-            before = await watched.snapshot()
-            await watched.work(work, count)
-            after = await watched.snapshot()
-            snapshots += [now.since(then) for now, then in zip(after, before, strict=True)]
+            snapshots.append(await watched.timed(work, count))
             if has_perf:
                 with perf.counting(plain.processes, Path(directory), watch):
                     await plain.work(work, count)
@@ -287,8 +292,34 @@ def by_function(found: Measured) -> Iterator[str]:
         yield f"  {nanoseconds / found.operations / 1e3:8.2f} us  {name}"
 
 
-async def of_hive(nodes: int, copies: int, asked: argparse.Namespace, has_perf: bool) -> None:
-    """Prints the tables of one size of hive."""
+def in_short(measurements: Mapping[str, Measured]) -> Iterator[str]:
+    """One line for each: beside the first hive that did the same work, and how many writes went together."""
+    first: dict[str, float] = {}
+    yield f"\n{'':26}{'us':>8}{'ratio':>8}{'calls':>8}{'batch':>8}{'message':>8}{'sync':>8}{'stages':>8}"
+    for title, found in measurements.items():
+        counts, work = found.stages.counts, title.rpartition(" ")[2]
+        micros = found.alone.both / found.operations * 1e6
+        ratio = micros / first.setdefault(work, micros)
+        calls = found.watch.counts[perf.ALL] / found.operations
+        batch, message, sync = (
+            _ratio(counts.get(name, 0), counts.get(of, 0))
+            for name, of in (
+                ("writes", "disk batches"),
+                ("streamed writes", "message Streams"),
+                ("writes", "disk syncs"),
+            )
+        )
+        whole = sum(found.stages.stages.values()) / found.operations / 1e3 / micros
+        yield f"{title:26}{micros:8.1f}{ratio:8.2f}{calls:8.2f}{batch:>8}{message:>8}{sync:>8}{whole:8.2f}"
+    yield (
+        "us: processor time of all nodes for an operation; ratio: to the first hive; calls: of the system;\n"
+        "batch, message, sync: writes in each; stages: their sum, to what it takes untimed"
+    )
+
+
+async def of_hive(nodes: int, copies: int, asked: argparse.Namespace, has_perf: bool) -> dict[str, Measured]:
+    """Prints the tables of one size of hive; gives what they are of."""
+    measurements: dict[str, Measured] = {}
     options = ("--replication", str(copies))
     async with AsyncExitStack() as stack:
         sides = []
@@ -308,6 +339,8 @@ async def of_hive(nodes: int, copies: int, asked: argparse.Namespace, has_perf: 
             in_flight = f"{asked.connections} connections to each node x {asked.depth} in flight"
             print(f"\n{title}: {found.operations} operations, {in_flight}")
             print(*shown(found), *(by_function(found) if asked.functions else ()), sep="\n", flush=True)
+            measurements[title] = found
+    return measurements
 
 
 async def main() -> None:
@@ -324,9 +357,11 @@ async def main() -> None:
     lacking = perf.missing()
     print(f"no system calls and no system time by stage: {lacking}" if lacking else
           "system calls are counted by perf stat, system time by stage is sampled by perf record")  # fmt: skip
+    measurements: dict[str, Measured] = {}
     for hive in asked.hives:
         nodes, copies = map(int, hive.split("x"))
-        await of_hive(nodes, copies, asked, not lacking)
+        measurements |= await of_hive(nodes, copies, asked, not lacking)
+    print(*in_short(measurements), sep="\n")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 """The stages that an operation goes through in wrpmed, and how their processor time is taken: the account of
 ``bench.profile``. Nothing of it runs in a daemon that is not profiled.
 
-A function that is watched is timed by the clock of its thread, without what it calls that is watched too. What the
-watching itself takes is measured once, and taken off: ``own`` is what it adds to the function, ``around`` to whoever
-calls it.
+A function that is watched is timed, without what it calls that is watched too. The clock of the thread is a system call
+and would take more than most of these functions, so it is asked only around the outermost of them; within, the clock of
+the machine is, and time in which the thread did not run (another process had the core, it waited for the disk) is taken
+off where it must have been: where the most time passed. What the watching itself takes is measured once, and taken off
+too.
 """
 
 from __future__ import annotations
@@ -54,7 +56,9 @@ WRITTEN = "wrpme.daemon.storage.leveldb:LevelStore.write"
 SETTLE = "wrpme.core.replication.replica:Replica.settle"
 FLUSH_MESSAGES = "wrpme.core.outbox:Outbox.flush_messages"
 APPLY = "wrpme.core.replication.pending:PendingWrites.apply"
-CALIBRATION_CALLS = 20_000
+CALIBRATION_CALLS, CALIBRATION_WITHIN = 20_000, 100
+SLACK_NANOSECONDS = 2_000
+"""The two clocks are not read at the same moment."""
 
 
 class Figure(Struct):
@@ -65,35 +69,67 @@ class Figure(Struct):
 
 
 class Meter:
-    """The account of one thread. ``inside`` are the nanoseconds of what is watched and was called where nothing was, or
-    by the function that runs now."""
+    """The account of one thread. ``total`` are the nanoseconds of all that is watched, with what the watching takes.
+    Of that ``own`` is in the function, ``around`` in the one that called it, ``after`` at the end of the outermost one
+    for each within, and ``outermost`` for that one in addition."""
 
-    def __init__(self, clock: Callable[[], int] = time.thread_time_ns) -> None:
+    def __init__(
+        self, clock: Callable[[], int] = time.perf_counter_ns, used: Callable[[], int] = time.thread_time_ns
+    ) -> None:
         self.figures: dict[str, Figure] = {}
-        self.inside = 0.0
-        self.own = self.around = 0.0
-        self._clock = clock
+        self.total = 0.0
+        self.own = self.around = self.after = self.outermost = 0.0
+        self.outermost_calls = 0
+        self._clock, self._used = clock, used
+        self._is_inside = False
+        self._within = 0.0
+        """Of what was called by the function that runs now."""
+        self._parts: list[tuple[float, Figure]] = []
+        """Of the outermost function that runs now, and all within."""
 
     def watched(
         self, name: str, function: Callable[..., Any], note: Callable[..., None] | None = None
     ) -> Callable[..., Any]:
         """The function, timed under that name; ``note`` is called with the same before."""
-        clock, figure = self._clock, self.figures.setdefault(name, Figure())
+        clock, used, parts = self._clock, self._used, self._parts
+        figure = self.figures.setdefault(name, Figure())
 
         def timed(*given: Any, **named: Any) -> Any:
             if note is not None:
                 note(*given, **named)
-            outside, self.inside = self.inside, 0.0
+            is_outermost, before = not self._is_inside, 0
+            if is_outermost:
+                self._is_inside = True
+                before = used()
+            outside, self._within = self._within, 0.0
             begun = clock()
             try:
                 return function(*given, **named)
             finally:
-                spent = clock() - begun
-                figure.calls += 1
-                figure.nanoseconds += spent - self.inside - self.own
-                self.inside = outside + spent + self.around
+                passed = clock() - begun
+                parts.append((passed - self._within, figure))
+                self._within = outside + passed + self.around
+                if is_outermost:
+                    self._end(passed, used() - before)
 
         return timed
+
+    def _end(self, passed: float, used: float) -> None:
+        parts = self._parts
+        self.outermost_calls += 1
+        self.total += min(passed, used) + self.after * len(parts) + self.outermost
+        if passed - used > SLACK_NANOSECONDS:
+            parts.sort(key=lambda part: -part[0])
+            idle = passed - used
+            for at, (nanoseconds, figure) in enumerate(parts):
+                taken = min(idle, nanoseconds)
+                parts[at] = nanoseconds - taken, figure
+                idle -= taken
+        for nanoseconds, figure in parts:
+            figure.calls += 1
+            figure.nanoseconds += nanoseconds - self.own
+        parts.clear()
+        self._within, self._is_inside = 0.0, False
 
     def calibrate(self, calls: int = CALIBRATION_CALLS) -> None:
         """Measures what the watching takes; all that comes after is without it."""
@@ -101,29 +137,32 @@ class Meter:
         def nothing() -> None:
             pass
 
-        def plain() -> None:
-            for _ in range(calls):
-                nothing()
+        def again(call: Callable[[], Any], count: int = calls) -> float:
+            begun = self._used()
+            for _ in range(count):
+                call()
+            return (self._used() - begun) / count
 
-        watched = self.watched("nothing", nothing)
-
-        def nested() -> None:
-            for _ in range(calls):
-                watched()
-
-        begun = self._clock()
-        plain()
-        usual = (self._clock() - begun) / calls
-        self.watched("nested", nested)()
-        inner, outer = self.figures.pop("nothing"), self.figures.pop("nested")
-        self.own = max(0.0, inner.nanoseconds / calls - usual)
-        self.around = max(0.0, outer.nanoseconds / calls)
-        self.inside = 0.0
+        usual, watched = again(nothing), self.watched("nothing", nothing)
+        alone = again(self.watched("alone", nothing)) - usual
+        several = self.watched("several", lambda: again(watched, CALIBRATION_WITHIN))
+        rounds = calls // CALIBRATION_WITHIN
+        nested = (again(several, rounds) - alone) / CALIBRATION_WITHIN - usual
+        inner, outer = self.figures["nothing"], self.figures["several"]
+        for name in ("nothing", "alone", "several"):
+            del self.figures[name]
+        self.own = max(0.0, inner.nanoseconds / inner.calls - usual)
+        self.around = max(0.0, outer.nanoseconds / inner.calls)
+        self.after = max(0.0, nested - self.own - self.around)
+        self.outermost = max(0.0, alone - self.own - self.after)
+        self.total, self.outermost_calls = 0.0, 0
 
     @property
     def cost(self) -> float:
         """The nanoseconds that were taken off."""
-        return sum(figure.calls for figure in self.figures.values()) * (self.own + self.around)
+        calls = sum(figure.calls for figure in self.figures.values())
+        inner = calls - self.outermost_calls
+        return calls * (self.own + self.after) + inner * self.around + self.outermost_calls * self.outermost
 
 
 class Snapshot(Struct):
@@ -136,10 +175,6 @@ class Snapshot(Struct):
     counts: dict[str, int]
     process: float
     cost: float
-
-    def since(self, before: Snapshot) -> Snapshot:
-        """What came since another one of the same process."""
-        return together((self, before), (1, -1))
 
 
 def together(snapshots: Sequence[Snapshot], signs: Sequence[int] = ()) -> Snapshot:
@@ -181,10 +216,10 @@ class Account:
         for name, stage in WATCHED.items():
             self._watch(self.main, name, stage, self._note_message if name.endswith("Links.send") else None)
         self._watch(self.disk, WRITTEN, DISK, self._note_batch)
-        replicas, settle = _found(SETTLE)
+        replicas, settle = found(SETTLE)
         as_owner, as_holder = self._both(SETTLE, settle, (OWNER_ACK, HOLDER_ACK))
         replicas.settle = lambda replica: (as_owner if replica.role is Role.OWNER else as_holder)(replica)
-        outboxes, flush = _found(FLUSH_MESSAGES)
+        outboxes, flush = found(FLUSH_MESSAGES)
         acks, streams = self._both(FLUSH_MESSAGES, flush, (HOLDER_ACK, "to the holders"))
 
         def flush_messages(outbox: Any, now: float) -> None:
@@ -195,25 +230,26 @@ class Account:
 
         outboxes.flush_messages = flush_messages
         self.main.calibrate()
-        self.disk.own, self.disk.around = self.main.own, self.main.around
+        self.disk.calibrate()
 
     def _watch(self, meter: Meter, name: str, stage: str, note: Callable[..., None] | None) -> None:
-        owner, function = _found(name)
+        owner, function = found(name)
         self._stages[name] = stage
         watched = meter.watched(name, function, note)
         if isinstance(owner, type):
             setattr(owner, function.__name__, watched)
             return
-        for module in list(sys.modules.values()):  # whoever imported it by its name has it too
-            if getattr(module, "__name__", "").startswith("wrpme") and vars(module).get(function.__name__) is function:
-                setattr(module, function.__name__, watched)
+        name = function.__name__
+        for known, module in list(sys.modules.items()):  # whoever imported it by its name has it too
+            if known.startswith("wrpme") and vars(module).get(name) is function:
+                setattr(module, name, watched)
 
     def _both(self, name: str, function: Callable[..., Any], stages: tuple[str, str]) -> list[Callable[..., Any]]:
-        found = []
+        both = []
         for stage in stages:
             self._stages[f"{name} {stage}"] = stage
-            found.append(self.main.watched(f"{name} {stage}", function))
-        return found
+            both.append(self.main.watched(f"{name} {stage}", function))
+        return both
 
     def _note_message(self, links: Any, message: Any, now: float) -> None:
         body = message.envelope.body
@@ -236,15 +272,15 @@ class Account:
                 stages[self._stages[name]] += figure.nanoseconds
                 calls[self._stages[name]] += figure.calls
                 functions[name] = figure.nanoseconds
-        stages[LOOP] += loop - self.main.inside
-        stages[HAND_OVER] += disk - self.disk.inside
+        stages[LOOP] += loop - self.main.total
+        stages[HAND_OVER] += disk - self.disk.total
         stages[OTHERS] += process - loop - disk
         writes = self.main.figures[APPLY].calls if APPLY in self.main.figures else 0
         cost = self.main.cost + self.disk.cost
         return Snapshot(stages, functions, dict(calls), {**self.counts, "writes": writes}, process, cost)
 
 
-def _found(name: str) -> tuple[Any, Any]:
+def found(name: str) -> tuple[Any, Any]:
     """The class or module that has a function, and the function."""
     module, _, path = name.partition(":")
     owner: Any = import_module(module)
