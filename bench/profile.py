@@ -43,6 +43,7 @@ HIVES = ((1, 1), (3, 1), (3, 2), (3, 3))
 """Nodes and copies; one node keeps one copy, whatever its hive is set to."""
 WORKS = ("put", "get", "mixed")
 CONTENT = b"x" * 100
+SHOWN_MICROSECONDS = 0.005
 NOT_TRAFFIC = ("Heartbeat", "HeartbeatAck")
 
 
@@ -173,18 +174,20 @@ async def _read(path: Path) -> Snapshot | None:
 
 
 class Measured(NamedTuple):
-    """Of one work: ``operations`` in each way, and what they took; ``sampled`` is all zero where there is no perf."""
+    """Of one work: what so many ``operations`` took in each way, in the turn in the middle; ``sampled`` is all zero
+    where there is no perf, which saw them in all turns together, so many as ``watched``."""
 
     operations: int
     alone: Spent
     sampled: Spent
-    watch: Watch
     stages: Snapshot
+    watched: int
+    watch: Watch
 
 
 async def measured(plain: Side, watched: Side, work: str, count: int, turns: int, has_perf: bool) -> Measured:
     """The same work in turns, in each way."""
-    alone, sampled, watch, snapshots = [], [Spent(0.0, 0.0, 0.0)], Watch(), []
+    alone, sampled, snapshots, watch = [], [], [], Watch()
     for side in (plain, watched):
         await side.work(work, count // 2)
     with tempfile.TemporaryDirectory(prefix="wrpme-bench-") as directory:
@@ -196,8 +199,10 @@ async def measured(plain: Side, watched: Side, work: str, count: int, turns: int
                     await plain.work(work, count)
                 with perf.sampling(plain.processes, Path(directory), watch):
                     sampled.append(await plain.work(work, count))
-    sums = [Spent(*map(sum, zip(*side, strict=True))) for side in (alone, sampled)]
-    return Measured(count * turns, sums[0], sums[1], watch, together(snapshots))
+    middle = sorted(alone, key=lambda each: each.both)[turns // 2]
+    middle_sampled = sorted(sampled, key=lambda each: each.both)[turns // 2] if sampled else Spent(0.0, 0.0, 0.0)
+    stages = sorted(snapshots, key=lambda each: each.process)[turns // 2]
+    return Measured(count, middle, middle_sampled, stages, count * turns, watch)
 
 
 # --- what is printed ---------------------------------------------------------------------------------------------
@@ -246,6 +251,8 @@ def shown(found: Measured) -> Iterator[str]:
     for row in table:
         share = f"{100 * row.micros / total:.0f} %"
         user = max(0.0, row.micros - row.system)
+        if abs(row.micros) < SHOWN_MICROSECONDS:
+            continue
         yield f"  {row.stage:22}{row.micros:8.2f}{user:8.2f}{row.system:8.2f}{share:>8}{row.calls:8.2f}"
     if samples.total:
         where = ", ".join(
@@ -253,12 +260,12 @@ def shown(found: Measured) -> Iterator[str]:
         )
         yield f"  in the kernel (of {samples.total} samples): {where}"
         counts = found.watch.counts
-        named = [
-            (name, count) for name, count in counts.most_common() if name != perf.ALL and count >= operations / 200
+        named = [(name, count) for name, count in counts.most_common() if count >= found.watched / 200]
+        others = 2 * counts[perf.ALL] - sum(count for _, count in named)
+        told = [
+            f"{name} {count / found.watched:.2f}" for name, count in [*named, ("others", others)] if name != perf.ALL
         ]
-        others = counts[perf.ALL] - sum(count for _, count in named)
-        told = ", ".join(f"{name} {count / operations:.2f}" for name, count in [*named, ("others", others)])
-        yield f"  system calls {counts[perf.ALL] / operations:.2f}: {told}"
+        yield f"  system calls {counts[perf.ALL] / found.watched:.2f}: {', '.join(told)}"
     yield f"  {_gathered(found)}"
 
 
@@ -274,7 +281,10 @@ def _gathered(found: Measured) -> str:
     said = [f"writes in a batch {_ratio(writes, batches)}, in a message to a holder {_ratio(streamed, streams)}"]
     said.append(f"in a disk sync {_ratio(writes, syncs)}")
     if counted := found.watch.counts["fdatasync"]:
-        said.append(f"in the hive that is not timed {_ratio(writes, counted)} (by its calls of fdatasync)")
+        untimed = round(writes / operations * found.watched)
+        said.append(f"in the hive that is not timed {_ratio(untimed, counted)} (by its calls of fdatasync)")
+    if writes:
+        said.append(f"a write is {stages.counts['disk operations'] / writes:.1f} keys of the store")
     named = ", ".join(
         f"{name} {count / operations:.3f}" for name, count in sorted(messages.items()) if count >= operations / 2000
     )
@@ -289,7 +299,8 @@ def _ratio(count: int, of: int) -> str:
 def by_function(found: Measured) -> Iterator[str]:
     """The same by function; without what the kernel does for the loop, and what no function is watched for."""
     for name, nanoseconds in sorted(found.stages.functions.items(), key=lambda pair: -pair[1]):
-        yield f"  {nanoseconds / found.operations / 1e3:8.2f} us  {name}"
+        if (micros := nanoseconds / found.operations / 1e3) >= SHOWN_MICROSECONDS:
+            yield f"  {micros:8.2f} us  {name}"
 
 
 def in_short(measurements: Mapping[str, Measured]) -> Iterator[str]:
@@ -300,7 +311,7 @@ def in_short(measurements: Mapping[str, Measured]) -> Iterator[str]:
         counts, work = found.stages.counts, title.rpartition(" ")[2]
         micros = found.alone.both / found.operations * 1e6
         ratio = micros / first.setdefault(work, micros)
-        calls = found.watch.counts[perf.ALL] / found.operations
+        calls = found.watch.counts[perf.ALL] / found.watched
         batch, message, sync = (
             _ratio(counts.get(name, 0), counts.get(of, 0))
             for name, of in (
@@ -346,7 +357,7 @@ async def of_hive(nodes: int, copies: int, asked: argparse.Namespace, has_perf: 
 async def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.profile", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--operations", type=int, default=10_000, help="in a turn (10,000)")
-    parser.add_argument("--turns", type=int, default=2, help="of each way (2)")
+    parser.add_argument("--turns", type=int, default=3, help="of each way (3)")
     parser.add_argument("--connections", type=int, default=16, help="to each node (16)")
     parser.add_argument("--depth", type=int, default=4, help="requests in flight on each connection (4)")
     parser.add_argument("--works", nargs="*", default=list(WORKS), choices=WORKS, help="which work")

@@ -84,14 +84,16 @@ class Meter:
         self._is_inside = False
         self._within = 0.0
         """Of what was called by the function that runs now."""
-        self._parts: list[tuple[float, Figure]] = []
-        """Of the outermost function that runs now, and all within."""
+        self._passed: list[float] = []
+        self._ran: list[Figure] = []
+        """Of the outermost function that runs now, and all within. Two lists: tuples would be more work for Python's
+        collector, which looks through all that a daemon has."""
 
     def watched(
         self, name: str, function: Callable[..., Any], note: Callable[..., None] | None = None
     ) -> Callable[..., Any]:
         """The function, timed under that name; ``note`` is called with the same before."""
-        clock, used, parts = self._clock, self._used, self._parts
+        clock, used, all_passed, ran = self._clock, self._used, self._passed, self._ran
         figure = self.figures.setdefault(name, Figure())
 
         def timed(*given: Any, **named: Any) -> Any:
@@ -107,7 +109,8 @@ class Meter:
                 return function(*given, **named)
             finally:
                 passed = clock() - begun
-                parts.append((passed - self._within, figure))
+                all_passed.append(passed - self._within)
+                ran.append(figure)
                 self._within = outside + passed + self.around
                 if is_outermost:
                     self._end(passed, used() - before)
@@ -115,20 +118,20 @@ class Meter:
         return timed
 
     def _end(self, passed: float, used: float) -> None:
-        parts = self._parts
+        own, all_passed, ran = self.own, self._passed, self._ran
         self.outermost_calls += 1
-        self.total += min(passed, used) + self.after * len(parts) + self.outermost
+        self.total += min(passed, used) + self.after * len(ran) + self.outermost
         if passed - used > SLACK_NANOSECONDS:
-            parts.sort(key=lambda part: -part[0])
             idle = passed - used
-            for at, (nanoseconds, figure) in enumerate(parts):
-                taken = min(idle, nanoseconds)
-                parts[at] = nanoseconds - taken, figure
+            for at in sorted(range(len(ran)), key=all_passed.__getitem__, reverse=True):
+                taken = min(idle, all_passed[at])
+                all_passed[at] -= taken
                 idle -= taken
-        for nanoseconds, figure in parts:
+        for nanoseconds, figure in zip(all_passed, ran, strict=True):
             figure.calls += 1
-            figure.nanoseconds += nanoseconds - self.own
-        parts.clear()
+            figure.nanoseconds += nanoseconds - own
+        all_passed.clear()
+        ran.clear()
         self._within, self._is_inside = 0.0, False
 
     def calibrate(self, calls: int = CALIBRATION_CALLS) -> None:
