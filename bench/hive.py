@@ -15,18 +15,23 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from tests.system.daemons import Daemons
+from tests.system.daemons import Daemons, wrpmed
 
 
 @asynccontextmanager
 async def running(
-    count: int, *options: str, core: int, root: Path | None = None, lean: bool = False
+    count: int,
+    *options: str,
+    core: int,
+    root: Path | None = None,
+    lean: bool = False,
+    command: Callable[..., list[str]] = wrpmed,
 ) -> AsyncIterator[Daemons]:
     """A stable hive of ``count`` daemons, all of them on that processor core; its data, which is kept below ``root``,
-    goes away with it. What ``lean`` ones are, Daemons says."""
+    goes away with it. What ``lean`` ones are, and what ``command`` starts, Daemons says."""
     with (
         tempfile.TemporaryDirectory(prefix="wrpme-bench-", dir=root) as directory,
-        Daemons(Path(directory), count, *options, lean=lean) as daemons,
+        Daemons(Path(directory), count, *options, lean=lean, command=command) as daemons,
     ):
         daemons.start_all(range(count))
         for process in daemons.processes.values():

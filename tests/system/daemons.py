@@ -114,10 +114,17 @@ async def until_stable(client: Client, count: int, check: Callable[[], None] = l
 
 class Daemons:
     """Nodes in one directory; node 0 founds the hive, the others know all that were there before them. They are forked
-    from a process that has loaded wrpmed, unless they are ``lean``: then each has the memory of a daemon alone."""
+    from a process that has loaded wrpmed, unless they are ``lean``: then each has the memory of a daemon alone, and is
+    started by that ``command``."""
 
     def __init__(
-        self, directory: Path, count: int, *options: str, addresses: Sequence[str] = (), lean: bool = False
+        self,
+        directory: Path,
+        count: int,
+        *options: str,
+        addresses: Sequence[str] = (),
+        lean: bool = False,
+        command: Callable[..., list[str]] = wrpmed,
     ) -> None:
         self.directory = directory
         self.addresses = list(addresses) or [f"127.0.0.1:{free_port()}" for _ in range(count)]
@@ -130,6 +137,7 @@ class Daemons:
         self.options = options
         """Of wrpmed, for nodes that are started from now on."""
         self._lean = lean
+        self._command = command
 
     def known_to(self, index: int) -> list[str]:
         """The addresses that it is started with."""
@@ -147,7 +155,7 @@ class Daemons:
         with open(self.directory / f"{index}.err", "ab") as errors:
             if self._lean or prepare or source != ROOT:
                 self.processes[index] = subprocess.Popen(
-                    wrpmed(*options),
+                    self._command(*options),
                     cwd=self.directory,
                     env=environment(source),
                     stdin=subprocess.DEVNULL,
