@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 import asyncio
 import errno
 import socket
@@ -101,7 +102,7 @@ def test_leases_are_checked_when_it_leaves() -> None:
     wire, host, transport = connected()
     for number, until in ((1, 20.0), (2, 30.0), (3, 40.0)):
         wire.put(encode(Content(number, b"")))
-        wire.valid_until(until, encode(Failed(number, UnstableError.code, "late")))
+        wire.valid_until(until, partial(encode, Failed(number, UnstableError.code, "late")))
     host.now = 30.0
     wire.flush()
     first, *others = Decoder[Reply](Reply, preface=False).feed(transport.writes[0])
@@ -177,7 +178,7 @@ def test_a_large_answer_under_a_lapsed_lease_does_not_leave() -> None:
     wire, host, transport = connected()
     content = bytes(TURN_BYTES)
     wire.put_large(Large(Content(1, content), len(content), content))
-    wire.valid_until(9.0, b"late")
+    wire.valid_until(9.0, lambda: b"late")
     wire.flush()
     assert (transport.writes, host.steps.due, wire.unsent_bytes) == ([b"late"], [], 0)
 

@@ -553,7 +553,7 @@ class Runner:
         if isinstance(reply, Envelope):
             wire.waiting += 1  # it answers no request of this connection
         if effect.valid_until != inf:
-            wire.valid_until(effect.valid_until, encode(lapsed(reply, effect.leased)))
+            wire.valid_until(effect.valid_until, lambda: encode(lapsed(reply, effect.leased)))
 
     def _instead(self, reply: Reply | Envelope, error: WrpmeError) -> Reply | Envelope:
         """Returns what is answered where the answer is larger than a frame may be, so that nobody waits for it."""

@@ -6,7 +6,7 @@ import asyncio
 import errno
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import inf
 from typing import Protocol, cast
 
@@ -50,7 +50,7 @@ class Wire(asyncio.Protocol):
         self.outbox = Outbox(self.count_waiting)
         self.took_at = 0.0
         """When something left last."""
-        self._leases: list[tuple[int, float, bytes]] = []
+        self._leases: list[tuple[int, float, Callable[[], bytes]]] = []
         self.backlog: list[Message | Later[Message]] = []
         self._held = False
         self._work_due = False
@@ -94,9 +94,9 @@ class Wire(asyncio.Protocol):
     def burst_done(self, done: BurstDone, now: float) -> None:
         """Hears what became of updates that it handed in together."""
 
-    def valid_until(self, moment: float, instead: bytes) -> None:
-        """Lets the frame ``instead`` leave in the place of the one that was put last, if it leaves after that
-        moment."""
+    def valid_until(self, moment: float, instead: Callable[[], bytes]) -> None:
+        """Lets another frame leave in the place of the one that was put last, if it leaves after that moment; it is
+        made only then, as that hardly ever happens."""
         self._leases.append((len(self.frames) - 1, moment, instead))
 
     def flush(self) -> None:
@@ -164,14 +164,14 @@ class Wire(asyncio.Protocol):
         now = self.host.clock()
         for index, valid_until, instead in self._leases:
             if now > valid_until:
-                before = self.frames[index]
-                self.gathered_bytes += len(instead)
+                before, refusal = self.frames[index], instead()
+                self.gathered_bytes += len(refusal)
                 if isinstance(before, Large):
                     self.outbox.forget(before)
                     self.gathered_bytes -= before.size
                 else:
                     self.gathered_bytes -= len(before)
-                self.frames[index] = instead
+                self.frames[index] = refusal
         self._leases.clear()
 
     def drop_outbox(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
 from math import inf
 from typing import Protocol
 
@@ -112,8 +113,8 @@ class Followers:
             if wire is None:
                 self._missing.discard((session, channel))
             elif isinstance(reply, Done):
-                refusal = encode(Failed(reply.id, UnstableError.code, LAPSED))
-                wire.put(refusal if (session, channel) in self._missing else frame)
+                refusal = partial(encode, Failed(reply.id, UnstableError.code, LAPSED))
+                wire.put(refusal() if (session, channel) in self._missing else frame)
                 if effect.valid_until != inf:
                     wire.valid_until(effect.valid_until, refusal)
             elif isinstance(reply, Following):
