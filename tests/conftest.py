@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 LONG_FIRST = (
     "tests/system/test_pipes.py", "tests/system/test_nemesis.py", "tests/system/test_death.py",
-    "tests/system/test_watch.py", "tests/bootstrap/", "tests/system/", "tests/shell/test_local_hive.py",
+    "tests/bootstrap/test_upgrade.py", "tests/system/test_watch.py", "tests/bootstrap/", "tests/system/test_tls.py",
+    "tests/system/", "tests/shell/test_local_hive.py",
     "tests/daemon/test_supervisor.py", "tests/daemon/test_main.py", "tests/client/test_admin.py",
     "tests/client/test_direct.py",
     "tests/sim/test_storms.py", "tests/sim/test_sim.py", "tests/sim/test_level2.py", "tests/sim/",
@@ -40,8 +41,8 @@ SHARED_OUT = (
 """The tests of these files are long and go to any worker; those of any other file share what is dear to make."""
 KEPT_TOGETHER = (
     "tests/system/test_bad_input.py", "tests/system/test_dashboard.py", "tests/system/test_pipes.py",
-    "tests/system/test_redis.py", "tests/system/test_redis_clients.py", "tests/system/test_watch.py",
-    "tests/system/test_web.py",
+    "tests/system/test_redis.py", "tests/system/test_redis_clients.py", "tests/system/test_rights.py",
+    "tests/system/test_watch.py", "tests/system/test_web.py",
 )  # fmt: skip
 """Those of each of these share a hive."""
 VIEWS_KEPT = 100
