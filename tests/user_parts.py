@@ -22,5 +22,5 @@ def verified(asked: Verify) -> Verified:
     """What becomes of a password where it is looked at."""
     for kept in asked.passwords:
         if quickly_hashed(asked.password, kept.salt) == kept and not asked.slowed:
-            return Verified(asked.session, asked.number, asked.name, kept.salt)
-    return Verified(asked.session, asked.number, asked.name, b"", looked=not asked.slowed)
+            return Verified(asked.session, asked.number, asked.name, kept.salt, since=asked.since)
+    return Verified(asked.session, asked.number, asked.name, b"", looked=not asked.slowed, since=asked.since)

@@ -8,9 +8,9 @@ import pytest
 from msgspec.structs import replace
 
 from tests.harness import Hive, hive_of, identity, word_of
-from tests.user_parts import quickly_hashed, user
+from tests.user_parts import quickly_hashed, user, verified
 from wrpme.core.access.sessions import ENDED, FIRST, FIRST_SECONDS
-from wrpme.core.io import Effect, ReplyTo, Requested, SessionClosed
+from wrpme.core.io import Effect, ReplyTo, Requested, SessionClosed, Verify
 from wrpme.limits import LEASE_SECONDS
 from wrpme.protocol.access.messages import (
     AddUser, Authenticate, GetUsers, Identity, RemoveUser, SetPasswords, Users, WhoAmI,
@@ -326,3 +326,27 @@ def test_one_password_after_the_other() -> None:
     hive.go(0.1)
     refused, told = heard
     assert word_of(refused) == "usage" and told == Identity(1, "ann", Role.WRITE, (b"app:",))
+
+
+def test_whoever_is_added_while_his_password_is_looked_at_tries_again() -> None:
+    """It was compared with what was known before: that he is none of them says nothing by now."""
+    hive = with_users("a")
+    hive.go(FIRST_SECONDS)
+    held: list[Verify] = []
+
+    def hold(name: str, effect: Effect) -> None:
+        if isinstance(effect, Verify) and effect.name == "new":
+            held.append(effect)
+
+    hive.watch = hold
+    hive.event("a", Requested(80, Authenticate(1, "new", "new")))
+    late = verified(held[0])
+    hive.event("a", SessionClosed(80))  # what the harness finds out by itself comes to nobody
+    assert hive.asks("a", ROOT, AddUser(1, user("new", Role.READ))) == Done(1)
+    node = hive.nodes["a"]
+    hive.until(lambda: len(hive.view("a").users) == 4)
+    node.sessions._verifying.add(80)
+    hive.replies.pop(80, None)
+    hive.event("a", late)
+    assert word_of(hive.replies[80]) == "unstable"
+    assert said(hive, "a", 81, "new") == Identity(9, "new", Role.READ)

@@ -74,6 +74,8 @@ class Verified(Struct, frozen=True):
     salt: bytes
     looked: bool = True
     busy: bool = False
+    since: int = 0
+    """As in Verify."""
 
 
 class SessionClosed(Struct, frozen=True):
@@ -240,6 +242,8 @@ class Verify(Struct, frozen=True):
     password: str
     passwords: tuple[Password, ...]
     slowed: bool = False
+    since: int = 0
+    """The epoch of the view whose passwords these are."""
 
     def __repr__(self) -> str:
         return f"Verify(session={self.session}, number={self.number}, name={self.name!r})"  # no password in any log

@@ -201,7 +201,9 @@ class Sessions:
         passwords = user.passwords[:PASSWORDS_MAX] if user is not None else ()
         is_slowed = self.failures.pause(address, context.now) > 0
         self._verifying.add(origin)
-        context.outbox.effects.append(Verify(origin, request.id, request.name, request.password, passwords, is_slowed))
+        context.outbox.effects.append(
+            Verify(origin, request.id, request.name, request.password, passwords, is_slowed, self._since)
+        )
 
     def on_verified(self, given: Verified) -> None:
         """The password was looked at; what the view has by now is what counts."""
@@ -220,6 +222,9 @@ class Sessions:
                 self._proven[session] = Proven(given.name, given.salt, cut)
                 context.users[session] = given.name
             context.outbox.reply(session, self._identity(session, given.number))
+        elif given.since != self._since:  # he may have come, or have another password, since it was looked at
+            changed = "users have changed just now; nothing was looked at, try again"
+            context.outbox.fail(session, given.number, UnstableError(changed))
         else:
             self._failed(session, given.number, given.name, self._address(session), given.looked)
 

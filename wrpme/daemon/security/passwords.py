@@ -77,4 +77,4 @@ class Passwords:
 
 
 def _outcome(asked: Verify, salt: bytes, looked: bool = True, busy: bool = False) -> Verified:
-    return Verified(asked.session, asked.number, asked.name, salt, looked, busy)
+    return Verified(asked.session, asked.number, asked.name, salt, looked, busy, asked.since)
