@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import time
 from pathlib import Path
@@ -87,3 +89,13 @@ def test_what_can_t_be_read_or_written(config: Path) -> None:
     (config / "10.0.0.1-5909/ca.pem.new").mkdir()
     with pytest.raises(StorageError, match="where the CA of the hive is kept, can't be written"):
         made.tell(NODES, secured=True)
+
+
+def test_of_a_key_that_could_not_be_written_nothing_is_left(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match="can't be written .No space left on device."):
+        store.create(NODES, time.time())
+    assert not [path for path in config.rglob("*") if path.is_file()]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -26,3 +28,12 @@ def test_a_key_and_a_request_for_it(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_a_place_that_can_t_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path / "missing/next.key")]) == 1
     assert "can't be written (No such file or directory)" in capsys.readouterr().err
+
+
+def test_of_a_key_that_could_not_be_written_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert main([str(tmp_path / "key")]) == 1
+    assert not list(tmp_path.iterdir())

@@ -220,12 +220,17 @@ def _write(path: str, content: str, mode: int = 0o644) -> None:
     fresh = f"{path}.new"
     try:
         handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
-        with open(handle, "w") as file:
-            os.fchmod(handle, mode)
-            file.write(content)
-            file.flush()
-            os.fsync(handle)
-        os.rename(fresh, path)
+        try:
+            with open(handle, "w") as file:
+                os.fchmod(handle, mode)
+                file.write(content)
+                file.flush()
+                os.fsync(handle)
+            os.rename(fresh, path)
+        except OSError:
+            with suppress(OSError):
+                os.unlink(fresh)  # no key lies about that nobody knows of
+            raise
         directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(directory)
