@@ -96,6 +96,6 @@ def test_of_a_key_that_could_not_be_written_nothing_is_left(config: Path, monkey
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(StorageError, match="can't be written .No space left on device."):
+    with pytest.raises(StorageError, match=r"can't be written \(No space left on device\)"):
         store.create(NODES, time.time())
     assert not [path for path in config.rglob("*") if path.is_file()]
