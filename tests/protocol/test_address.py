@@ -50,6 +50,8 @@ BAD = [
     (".".join(["abcdefgh"] * 40) + ":5909", "neither"),
     ("a\nb:5909", "neither"),
     ("http://host:5909", "write HOST:PORT alone, without http://"),
+    ("wrpmes://ann:secret@host:5909", '"wrpmes://...@host:5909" is no address'),
+    ("ann:secret@host:5909", '"...@host:5909" is'),
     ("wrpmes://host:5909", "without wrpmes://, and ask for TLS by --tls-ca FILE"),
     ("a" * 300 + "://host", "without aaa"),
 ]

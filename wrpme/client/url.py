@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from wrpme.errors import UsageError
 from wrpme.files.certificates import TlsFiles
 from wrpme.limits import TIMEOUT_SECONDS
+from wrpme.protocol.address import without_password
 
 SCHEMES = PLAIN, WITH_TLS = ("wrpme", "wrpmes")
 WRITTEN = (
@@ -67,6 +68,4 @@ def parse(url: str) -> tuple[list[str], float, TlsFiles | None, str | None, str 
 
 
 def _wrong(url: str, why: str) -> UsageError:
-    scheme, _, rest = url.partition("://")
-    shown = url[:200] if "@" not in url else f"{scheme}://...@{rest.rpartition('@')[2]}"[:200]  # no password is shown
-    return UsageError(f'"{shown}" is no URL of a hive ({why}); it is written: {WRITTEN}')
+    return UsageError(f'"{without_password(url)[:200]}" is no URL of a hive ({why}); it is written: {WRITTEN}')

@@ -44,7 +44,7 @@ def parse(text: str) -> Address:
         UsageError: it is not HOST:PORT.
     """
     text = "".join(character if character.isprintable() else "?" for character in text)
-    shown = f'"{text[:80]}"'
+    shown = f'"{without_password(text)[:80]}"'
     scheme, _, rest = text.partition("://")
     if rest:
         by_tls = ", and ask for TLS by --tls-ca FILE" if scheme.endswith("s") else ""
@@ -63,6 +63,13 @@ def parse(text: str) -> Address:
     if not host:
         raise UsageError(f"{shown} is no address: it is written HOST:PORT, such as {DEFAULT}")
     return Address(_ipv4_or_name(host, shown), _port(port, shown, host))
+
+
+def without_password(text: str) -> str:
+    """Returns what was meant as an address or a URL without who it says that somebody is: for a sentence, or a log."""
+    who, at, place = text.rpartition("@")
+    scheme, colon, _ = who.partition("://")
+    return f"{scheme}{colon}...@{place}" if at and colon else f"...@{place}" if at else text
 
 
 def _port(text: str, shown: str, host: str) -> int:

@@ -58,5 +58,6 @@ def parse(url: str) -> RedisUrl:
 
 
 def _wrong(url: str, why: str) -> UsageError:
-    shown = url[:200] if "@" not in url else "what was given"  # a password is shown to nobody
-    return UsageError(f'"{shown}" is no URL of a Redis ({why}); it is written: {WRITTEN}')
+    return UsageError(
+        f'"{addresses.without_password(url)[:200]}" is no URL of a Redis ({why}); it is written: {WRITTEN}'
+    )
