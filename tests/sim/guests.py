@@ -43,6 +43,8 @@ class Guest:
     life: int
     name: str = ""
     password: str = ""
+    is_right: bool = False
+    """Whether what was said last is right by the view that the node has when it answers."""
 
 
 class Guests:
@@ -152,8 +154,9 @@ class Guests:
             password = f"{name}{tried}"
             if known is not None and self.random.random() < 0.8 and _is_of(known, password):
                 number = tried
-        session = self.world.open_session(partial(self._judge, machine))
-        self._guests[session] = Guest(machine, machine.life)
+        guest = Guest(machine, machine.life)
+        session = self.world.open_session(partial(self._judge, guest))
+        self._guests[session] = guest
         assert machine.node is not None
         machine.node.context.process.clients[session] = f"10.9.9.{self.random.randrange(99)}:{session}"
         machine.request(session, Authenticate(1, name, f"{name}{number}"))
@@ -168,7 +171,8 @@ class Guests:
                 return
             known = next((found for found in node.view.users if found.name == asked.name), None) if node.view else None
             guest.name, guest.password = "", ""
-            if known is not None and _is_of(known, asked.password) and not asked.slowed:
+            guest.is_right = known is not None and _is_of(known, asked.password) and not asked.slowed
+            if guest.is_right and any(quickly_hashed(asked.password, kept.salt) == kept for kept in asked.passwords):
                 guest.name, guest.password = asked.name, asked.password
             self.world.say(machine, f"{asked.name} says who he is, and is {guest.name or 'nobody'}")
             machine.feed(verified(asked))
@@ -196,10 +200,15 @@ class Guests:
         )
         self._expected[request.id] = guest.name or "nobody", may
 
-    def _judge(self, machine: Machine, reply: object) -> None:
-        if isinstance(reply, Identity) or (isinstance(reply, Failed) and reply.id not in self._expected):
-            return  # to who he says he is
+    def _judge(self, guest: Guest, reply: object) -> None:
+        machine = guest.machine
+        if isinstance(reply, Identity):
+            return
         assert isinstance(reply, Failed), f"a guest heard {reply} of an entry that there is not"
+        if reply.id not in self._expected:  # to who he says he is
+            believed = reply.code not in KEPT_OUT or not guest.is_right
+            assert believed, f"a right password was called wrong at {machine}: {reply.sentence}"
+            return
         name, may = self._expected.pop(reply.id)
         if reply.code == NotFoundError.code:
             self.let_in += 1

@@ -169,6 +169,7 @@ SOUGHT: dict[str, Sought] = {
     "unbounded_joins": Sought(STORM, 2, long=True),
     "removed_users_stay": Sought("", 29, 29),
     "old_passwords_count": Sought("", 120, 120),
+    "what_was_compared_before_counts": Sought("", 75, 75),
     "prefixes_are_ignored": Sought("", 38, 38),
 }
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from msgspec.structs import replace
+
 from tests.sim.broken import Broken
 from wrpme.core.access import sessions
 from wrpme.core.access.sessions import Proven, Sessions
+from wrpme.core.io import Verified
 from wrpme.protocol.access.users import User
 from wrpme.protocol.view import View
 
@@ -38,3 +41,13 @@ def prefixes_are_ignored() -> Broken:
         return None
 
     return sessions, "beyond", beyond
+
+
+def what_was_compared_before_counts() -> Broken:
+    """A password is wrong if it was so when it began to be looked at, whatever the view has since."""
+    honest = Sessions.on_verified
+
+    def on_verified(self: Sessions, given: Verified) -> None:
+        honest(self, replace(given, since=self._since))
+
+    return Sessions, "on_verified", on_verified
