@@ -34,6 +34,8 @@ HARMLESS = [sample for sample in REQUEST_SAMPLES if not isinstance(sample, USER_
 
 class Node(NamedTuple):
     address: str
+    expired: str
+    """The address of a node whose certificate has expired."""
     context: ssl.SSLContext
     authority: Authority
 
@@ -44,10 +46,14 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     authority = Authority(directory)
     files = authority.issue("node")
     options = ("--transient", "--tls-mode", "require", "--tls-cert", files.certificate, "--tls-key", files.key)
-    with Daemons(directory, 1, *options, "--tls-ca", files.ca) as daemons:
+    old = authority.issue("old", days=-1)
+    with Daemons(directory, 2, *options, "--tls-ca", files.ca) as daemons:
         daemons.start(0)
+        daemons.options = ("--transient", "--tls-mode", "require", "--tls-cert", old.certificate, "--tls-key", old.key)
+        daemons.options += ("--tls-ca", old.ca)
+        daemons.start(1)
         context = client_context(TlsFiles(ca=files.ca))
-        made = Node(daemons.addresses[0], context, authority)
+        made = Node(daemons.addresses[0], daemons.addresses[1], context, authority)
         _serves(made)
         add_users(made.address, context, *(found for name, found in sorted(USERS.items()) if found is not None))
         yield made
@@ -133,8 +139,8 @@ def test_pages(node: Node, name: str) -> None:
 
 
 def test_nothing_is_told_on_a_connection_that_is_not_what_it_has_to_be(node: Node, tmp_path: Path) -> None:
-    """Plain; of a node whose certificate is of another CA, or names another host: whichever the protocol and the
-    user."""
+    """Plain; of a node whose certificate is of another CA, has expired, or names another host: whichever the protocol
+    and the user."""
     with HiveTalk(node.address, None) as hive:
         reply = hive.ask(Get(1, b"app:x"))
         assert isinstance(reply, Failed) and "TLS only" in reply.sentence
@@ -146,6 +152,8 @@ def test_nothing_is_told_on_a_connection_that_is_not_what_it_has_to_be(node: Nod
     for kind in (HiveTalk, RedisTalk, HttpTalk):
         with pytest.raises(ssl.SSLCertVerificationError, match=r"self-signed|unable to get local issuer"):
             kind(node.address, foreign)
+        with pytest.raises(ssl.SSLCertVerificationError, match="certificate has expired"):
+            kind(node.expired, node.context)
         with pytest.raises(ssl.SSLCertVerificationError, match="mismatch"):
             kind(node.address, node.context, "another.example")
 
