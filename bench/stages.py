@@ -43,10 +43,10 @@ WATCHED = {
     "wrpme.daemon.net.peers:Links.send": SEND,
     "wrpme.daemon.storage.writer:ThreadDisk.write": HAND_OVER,
     "wrpme.daemon.runner:Runner._written": HAND_OVER,
-    "wrpme.core.replication.replica_table:ReplicaTable.on_stream": "apply at the holder",
+    "wrpme.core.replication.replica_table:ReplicaTable.on_streams": "apply at the holder",
     "wrpme.core.group_commit:GroupCommit.on_persisted": HOLDER_ACK,
     "wrpme.core.node:Node._on_persisted": OWNER_ACK,
-    "wrpme.core.replication.replica_table:ReplicaTable.on_ack": OWNER_ACK,
+    "wrpme.core.replication.replica_table:ReplicaTable.on_acks": OWNER_ACK,
     "wrpme.daemon.runner:Runner._wake": "ticks",
     "wrpme.daemon.runner:Runner._tick": "ticks",
 }
@@ -226,7 +226,7 @@ class Account:
         acks, streams = self._both(FLUSH_MESSAGES, flush, (HOLDER_ACK, "to the holders"))
 
         def flush_messages(outbox: Any, now: float) -> None:
-            if outbox._acks:
+            if outbox._answers or outbox._acks:
                 acks(outbox, now)
             elif outbox._streams:
                 streams(outbox, now)

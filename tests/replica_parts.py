@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import NamedTuple
 
 from wrpme.core.context import NodeContext
@@ -91,13 +90,11 @@ class Side:
     def hear(self, source: NodeId, body: Part) -> None:
         self.context.now = self.bench.now
         if isinstance(body, Stream):
-            self.table.on_stream(source, body)
-            self.context.commits.after_disk(partial(self.context.outbox.owe_answer, source))
+            self.table.on_streams(source, 1, (body,))
         elif isinstance(body, StreamAck):
-            self.context.outbox.on_answered(source)
-            self.table.on_ack(source, body)
+            self.table.on_acks(source, StreamAcks((body,)))
         elif isinstance(body, StreamAcks):
-            self.context.outbox.on_answered(source)
+            self.table.on_acks(source, body)
         elif isinstance(body, Suffix | Committed | GetSuffix):
             self._hear_of_activation(source, body)
         self.collect()

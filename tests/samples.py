@@ -190,6 +190,7 @@ ITEM_SAMPLES: list[Any] = [
     Compare(b"low", b"high", b"digest"),
     Fill(b"", b"\xff", PAIRS, b"digest"),
     Writes(PAIRS),
+    Writes(PAIRS, ((0, 0, 0), (1, 99, 7))),
     Counts(),
 ]
 BODY_SAMPLES: list[Any] = [
@@ -212,9 +213,9 @@ BODY_SAMPLES: list[Any] = [
     GetSuffix(BIG, 9),
     Suffix(BIG, 9, PAIRS),
     Committed(BIG, 9),
-    Streams((Stream(BIG, 9, 1, 0, tuple(ITEM_SAMPLES)), Stream(0, 10, 2, 7, (), 6))),
+    Streams((Stream(BIG, 9, 1, 0, tuple(ITEM_SAMPLES)), Stream(0, 10, 2, 7, (), 6)), 12),
     StreamAcks((StreamAck(BIG, 9, 1, -1), StreamAck(BIG, 9, 1, 3, (ANSWER, Answer(4, True))))),
-    StreamAcks(()),
+    StreamAcks((), (3, -4), 5),
     Published((Publication(b"channel", b"content"), Publication(b"", b"", True))),
     Kept("deploy-7", "put entry"),
     Refused(24, "this is an older copy", 7, ("n1", "n2")),

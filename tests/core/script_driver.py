@@ -25,7 +25,8 @@ from wrpme.protocol import health, salvage, view_index
 from wrpme.protocol.events import ClusterEvent
 from wrpme.protocol.administration import LeaveNode
 from wrpme.protocol.messages import (
-    Count, Envelope, Get, PrefixScan, Put, Remove, RemoveAll, Reply, Request, Text, Update, VerifyArc,
+    Count, Envelope, Get, PrefixScan, Put, Remove, RemoveAll, Reply, Request, Stream, StreamAck, StreamAcks, Streams,
+    Text, Update, VerifyArc,
 )  # fmt: skip
 from wrpme.protocol.quoting import bytes_of
 from wrpme.protocol.ring import arc_at, hash_of
@@ -58,6 +59,8 @@ class Driver:
         """What is being asked just now: the answer may come at once."""
         self._serving: dict[str, str] = {}
         self._focus: int | None = None
+        self._streams: dict[tuple[str, int, int], tuple[Stream, ...]] = {}
+        """By who sent them, in which life, and the number of the message."""
         """The position of the only entry that is of interest."""
         self._seen: set[tuple[str, int, str]] = set()
         self._last_told = ""
@@ -166,9 +169,22 @@ class Driver:
 
     def _tell_of(self, message: Message) -> None:
         body = message.envelope.body
+        if isinstance(body, Streams):
+            self._streams[message.source, message.envelope.incarnation, body.number] = body.streams
+        elif isinstance(body, StreamAcks):
+            body = StreamAcks((*self._acks_of(message, body), *body.acks))
         told = body if self._focus is None else about(body, self._ends())
         if told is not None:
             self._line(f"{message.source} -> {message.target}: {body_words(told)}")
+
+    def _acks_of(self, message: Message, body: StreamAcks) -> list[StreamAck]:
+        """What the numbers of an answer stand for, to the node that gave them."""
+        acks: list[StreamAck] = []
+        for number in body.numbers:
+            for one in self._streams.get((message.target, body.life, number), ()):
+                if one.items:
+                    acks.append(StreamAck(one.end, one.version, one.run, one.first + len(one.items) - 1))
+        return acks
 
     def do_show(self, *topics: str) -> None:
         """From now on these are told too: messages, heartbeats, whereabouts, disks."""

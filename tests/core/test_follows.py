@@ -120,7 +120,8 @@ def test_what_was_committed_before_is_not_told(side: Side) -> None:
     side.ask(Update(1, b"a1", b"y"))
     side.end()
     side.persist()
-    side.follow(TWO)  # in the same turn
+    side.end()
+    side.follow(TWO)
     side.settle()
     assert side.changes(TWO) == []
 
@@ -204,6 +205,7 @@ def test_a_confirmation_comes_behind_what_was_committed(side: Side) -> None:
     side.ask(Put(1, b"a1", b""))
     side.end()
     side.persist()
+    side.end()
     side.ask(ConfirmFollow(5, channel), ONE)
     assert [type(one) for one in side.told[ONE]] == [Changes, Done]
     side.ask(ConfirmFollow(5, channel), TWO)

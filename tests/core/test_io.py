@@ -74,7 +74,7 @@ def test_what_depends_on_the_disk_comes_after_it() -> None:
         (persist,) = [effect for effect in effects if isinstance(effect, Persist)]
         assert persist.batch == batch
         store.write(persist.operations, True)
-        return node.handle(Persisted(batch), 100.0)
+        return node.handle(Persisted(batch), 100.0) + node.handle(TurnEnded(), 100.0)
 
     first = node.start(100.0) + node.handle(TurnEnded(), 100.0)
     assert not any(isinstance(effect, Adopted | Send) for effect in first)

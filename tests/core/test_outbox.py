@@ -10,8 +10,9 @@ from tests.core.context_parts import A, B, C, view
 from tests.harness import HIVE
 from wrpme.core.context import NodeContext
 from wrpme.core.io import ReplyTo, Send
+from wrpme.core.outbox import NO_LIFE
 from wrpme.errors import UnstableError
-from wrpme.core.limits import STREAM_BYTES_USUAL
+from wrpme.core.limits import COPY_SILENCE_SECONDS, STREAM_BYTES_USUAL, STREAMS_UNANSWERED_MAX
 from wrpme.protocol.codec import encode
 from wrpme.protocol.messages import (
     Answer, AskView, Body, Done, Envelope, Failed, Forwarded, Stream, StreamAck, StreamAcks, Streams, Writes,
@@ -37,11 +38,10 @@ def test_answers_that_are_large_together_leave_in_several_messages(context: Node
 
 def test_who_is_no_member_any_more_owes_nothing(context: NodeContext) -> None:
     context.adopt(view())
-    context.outbox.send_stream(B, stream(7), context.now)
-    context.outbox.flush_messages(context.now)
-    assert not context.outbox.may_stream(B, context.now)
+    fill(context)
+    assert not context.outbox.may_stream(B, True, context.now)
     context.adopt(View(6, HIVE, 3, 1, view().members[:1], view().arcs, (A,)))
-    assert context.outbox.may_stream(B, context.now)
+    assert context.outbox.may_stream(B, True, context.now)
 
 
 # --- streams -----------------------------------------------------------------------------------------------------
@@ -61,23 +61,82 @@ def test_what_a_turn_has_for_a_node_is_one_message(context: NodeContext) -> None
     acks = [StreamAck(9, 1, 1, 4), StreamAck(10, 1, 1, 1)]
     for ack in acks:
         context.outbox.send_ack(B, ack)
-    context.outbox.send_stream(B, stream(7), context.now)
-    context.outbox.send_stream(B, stream(8), context.now)
+    context.outbox.send_stream(B, stream(7), 65, context.now)
+    context.outbox.send_stream(B, stream(8), 65, context.now)
     assert sent(context) == [], "the turn is not over"
     context.outbox.flush_messages(context.now)
-    assert sent(context) == [("host-b:1", Streams((stream(7), stream(8)))), ("host-b:1", StreamAcks(tuple(acks)))]
+    assert sent(context) == [
+        ("host-b:1", Streams((stream(7), stream(8)), 1)),
+        ("host-b:1", StreamAcks(tuple(acks), (), NO_LIFE)),
+    ]
     context.outbox.flush_messages(context.now)
     assert sent(context) == []
 
 
 def test_a_message_that_is_large_enough_leaves_at_once(context: NodeContext) -> None:
     context.adopt(view())
-    context.outbox.send_stream(B, stream(7), context.now)
-    context.outbox.send_stream(B, stream(8, STREAM_BYTES_USUAL), context.now)
-    context.outbox.send_stream(B, stream(9), context.now)
-    assert sent(context) == [("host-b:1", Streams((stream(7), stream(8, STREAM_BYTES_USUAL))))]
+    context.outbox.send_stream(B, stream(7), 65, context.now)
+    context.outbox.send_stream(B, stream(8, STREAM_BYTES_USUAL), STREAM_BYTES_USUAL, context.now)
+    context.outbox.send_stream(B, stream(9), 65, context.now)
+    assert sent(context) == [("host-b:1", Streams((stream(7), stream(8, STREAM_BYTES_USUAL)), 1))]
     context.outbox.flush_messages(context.now)
-    assert sent(context) == [("host-b:1", Streams((stream(9),)))], "the order is kept"
+    assert sent(context) == [("host-b:1", Streams((stream(9),), 2))], "the order is kept"
+
+
+# --- what is on its way ------------------------------------------------------------------------------------------
+
+
+def fill(context: NodeContext) -> None:
+    """As many messages as may be on their way to B."""
+    for end in range(STREAMS_UNANSWERED_MAX):
+        assert context.outbox.may_stream(B, True, context.now)
+        context.outbox.send_stream(B, stream(end), 65, context.now)
+        context.outbox.flush_messages(context.now)
+
+
+def test_what_is_written_while_the_disk_works_leaves_with_the_next_batch(context: NodeContext) -> None:
+    context.adopt(view())
+    assert not context.outbox.may_stream(B, False, context.now)
+    assert context.outbox.may_stream(B, True, context.now)
+
+
+def test_who_had_not_answered_enough_by_then_is_sent_more_as_soon_as_it_has(context: NodeContext) -> None:
+    context.adopt(view())
+    fill(context)
+    assert not context.outbox.may_stream(B, True, context.now) and context.outbox.is_behind
+    assert context.outbox.on_answered(B, 1) is not None
+    assert context.outbox.may_stream(B, False, context.now)
+    context.outbox.send_stream(B, stream(9), 65, context.now)
+    context.outbox.flush_messages(context.now)
+    assert not context.outbox.is_behind
+
+
+def test_an_answer_says_once_what_is_acknowledged(context: NodeContext) -> None:
+    context.adopt(view())
+    fill(context)
+    answered = context.outbox.on_answered(B, 1)
+    assert answered is not None and list(answered.acks) == [StreamAck(0, 1, 1, 1)]
+    assert context.outbox.on_answered(B, 1) is None
+    context.outbox.forget_streams(B)
+    assert context.outbox.on_answered(B, 2) is None, "it may be lost, and is sent again under another number"
+
+
+def test_who_does_not_answer_is_not_waited_for_for_ever(context: NodeContext) -> None:
+    context.adopt(view())
+    fill(context)
+    late = context.now + COPY_SILENCE_SECONDS
+    assert context.outbox.may_stream(B, True, late)
+    context.outbox.forget_unanswered(late)
+    assert context.outbox.on_answered(B, 1) is None
+
+
+def test_answers_to_a_former_life_are_not_mixed_with_those_to_the_present_one(context: NodeContext) -> None:
+    context.adopt(view())
+    context.outbox.answer_streams(B, 1, 7)
+    context.outbox.answer_streams(B, 2, 1)
+    context.outbox.answer_streams(B, 2, -2)
+    context.outbox.flush_messages(context.now)
+    assert sent(context) == [("host-b:1", StreamAcks((), (1, -2), 2))]
 
 
 def acks_sent(context: NodeContext, *acks: StreamAck) -> tuple[StreamAck, ...]:

@@ -13,7 +13,7 @@ from wrpme.core.layout import content_in, key_of, operations_for, removal, value
 from wrpme.core.replication.pending import PendingWrites, Pending
 from wrpme.daemon.storage.store import MemoryStore
 from wrpme.protocol import ring
-from wrpme.protocol.messages import Pair
+from wrpme.protocol.messages import Pair, Writes
 from wrpme.protocol.ring import hash_of
 
 LAST = ring.RING - 1
@@ -296,3 +296,58 @@ def test_each_part_of_a_divided_arc_takes_what_lies_in_it(disk: Disk, first_half
     assert not part.received, "numbers of another arc's stream mean nothing here"
     assert part.pending_bytes == sum(pending.held_bytes for pending in part.queue)
     assert {pending.key for pending in part.suffix()} == inside(before.suffix())
+
+
+# --- what the owner says of the entries before -------------------------------------------------------------------
+
+ONE_WRITE = st.tuples(
+    st.sampled_from([b"x", b"y", b"z"]), st.sampled_from([b"", b"1", b"2", b"long"]), st.sampled_from([0, 0, 7])
+)
+"""Alias, content (none: it is removed), expiry."""
+
+
+@given(st.lists(st.lists(ONE_WRITE, min_size=1, max_size=12), max_size=6), st.booleans())
+def test_who_is_told_what_was_before_has_the_same_as_who_looks(
+    batches: list[list[tuple[bytes, bytes, int]]], lands: bool
+) -> None:
+    owner, told, looks = Disk(), Disk(), Disk()
+    arcs = {disk: whole(disk) for disk in (owner, told, looks)}
+    number = 0
+    for item, batch in enumerate(batches, 1):
+        pendings: list[Pending] = []
+        for alias, content, expiry in batch:
+            number += 1
+            value = value_of((1, number), expiry, content) if content else removal((1, number))
+            pendings.append(write(arcs[owner], (key(alias), value)))
+            pendings[-1].number = number
+        for writes, _, _ in arcs[owner].parts(pendings):
+            arcs[told].follow(item, writes)
+            arcs[looks].receive(item, writes.pairs)
+        if lands:
+            for disk in arcs:
+                disk.arrive()
+        assert {bytes(key[9:]) for key in arcs[told].unwritten()} <= {b"x", b"y", b"z"}
+    pairs = [arcs[disk].suffix_pairs() for disk in (told, looks)]
+    assert pairs[0] == pairs[1] and seen(arcs[told]) == seen(arcs[looks]) == seen(arcs[owner])
+    for disk in arcs:
+        disk.arrive()
+    stores = [dict(disk.store.scan(b"", b"m")) | dict(disk.store.scan(b"n", b"\xff")) for disk in arcs]
+    assert stores[0] == stores[1] == stores[2], "entries, the index, and the hints"
+    assert len({(disk.context.slots.entries, disk.context.slots.bytes) for disk in arcs}) == 1
+
+
+def test_what_arrived_is_forgotten_once_all_have_it_and_it_is_on_disk(disk: Disk) -> None:
+    contents = whole(disk)
+    for item, alias in enumerate((b"x", b"y"), 1):
+        contents.follow(item, Writes((put(alias, item),), ((0, 0, 0),)))
+    contents.forget_settled_suffix(1)
+    assert suffix(contents) == [b"x", b"y"], "where it is not on disk, nobody may read the store in its place"
+    contents.forget_settled_suffix(1)
+    assert suffix(contents) == [b"y"]
+
+
+def test_what_lies_outside_of_the_arc_is_not_taken(disk: Disk) -> None:
+    contents = PendingWrites(disk.context, 0, hash_of(b"x"))
+    outside = next(alias for alias in (b"a", b"b", b"c", b"d", b"e") if hash_of(alias) > hash_of(b"x"))
+    contents.follow(1, Writes((put(outside, 1), put(b"x", 2)), ((0, 0, 0), (1, 0, 0), (5, 0, 0))))
+    assert suffix(contents) == [b"x"]

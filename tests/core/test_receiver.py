@@ -29,7 +29,7 @@ def test_of_an_older_version_nothing_is_acknowledged_any_more() -> None:
 def test_a_receiver_takes_part_in_two_copies_at_most() -> None:
     made = bench(10)
     item = Compare(b"e", b"f", b"")
-    made[B].replica.on_stream(A, Outgoing(END, 1, 1)._messages(1, [item])[0], lambda replica: False)
+    made[B].replica.on_stream(A, Outgoing(END, 1, 1)._messages(1, [(item, 65)])[0][0], lambda replica: False)
     made[B].collect()
     assert made.wire == [(B, A, StreamAck(END, 1, 1, -1))]
     assert COPIES_IN_MAX == 2

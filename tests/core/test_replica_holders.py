@@ -308,6 +308,7 @@ def test_a_later_write_of_an_entry_never_falls_back_behind_an_earlier_one_of_the
     made = held()
     for number in range(3):
         made[A].ask(Update(1, b"x", b"%d" % number))
+        made[A].drain()
         deliver_to(made, C)
         made[C].drain()
         deliver_to(made, A)

@@ -11,9 +11,7 @@ from tests.replica_parts import END, A, B, Bench, view_of
 from wrpme.core.layout import key_of
 from wrpme.limits import SLOTS
 from wrpme.protocol import ring
-from wrpme.protocol.messages import (
-    Done, Put,
-)  # fmt: skip
+from wrpme.protocol.messages import Done, Put, Stream, StreamAck, StreamAcks
 from wrpme.protocol.view import Arc, View
 
 HALF = ring.end_of_slot(SLOTS // 2)
@@ -83,3 +81,69 @@ def test_counts_are_taken_from_the_disk_at_the_start() -> None:
     entries = sum(len(b"k%d" % number) + 5 for number in range(30))
     told = hive.nodes["a"].status()
     assert (told.share, told.entries, told.bytes) == (1.0, 30, entries)
+
+
+# --- messages of streams, and their numbers ----------------------------------------------------------------------
+
+
+def followed() -> Bench:
+    """A is the owner and B the holder of the one arc; a write of A has arrived at B, and is not on its disk yet."""
+    made = Bench(Arc(END, 1, (A, B)))
+    made.settle()
+    made.lease(A, B)
+    return made
+
+
+def streams_of(made: Bench, alias: bytes) -> Stream:
+    made[A].ask(Put(1, alias, b"1"))
+    made[A].drain()
+    (stream,) = [body for _, _, body in made.wire if isinstance(body, Stream)]
+    made.wire.clear()
+    return stream
+
+
+def test_a_message_that_was_taken_whole_is_acknowledged_by_its_number() -> None:
+    made = followed()
+    stream = streams_of(made, b"x")
+    made[B].table.on_streams(A, 1, (stream,), 5)
+    made[B].collect()
+    assert not made.wire, "it is not on disk"
+    made[B].drain()
+    assert made.wire == [(B, A, StreamAcks((), (5,), 1))]
+
+
+def test_of_a_message_that_follows_on_a_gap_nothing_is_acknowledged_by_its_number() -> None:
+    made = followed()
+    stream = replace(streams_of(made, b"x"), first=9)
+    made[B].table.on_streams(A, 1, (stream,), 5)
+    made[B].collect()
+    made[B].drain()
+    (ack,) = [body for _, _, body in made.wire if isinstance(body, StreamAck)]
+    assert ack.upto == 1 and not [
+        body for _, _, body in made.wire if isinstance(body, StreamAcks) and 5 in body.numbers
+    ]
+
+
+def test_a_run_that_is_given_up_before_the_disk_has_it_is_not_acknowledged() -> None:
+    made = followed()
+    stream = streams_of(made, b"x")
+    made[B].table.on_streams(A, 1, (stream,), 5)
+    made[B].collect()
+    made[B].adopt(view_of(Arc(END, 2, (A, B)), 2))
+    made.wire.clear()
+    made[B].drain()
+    assert [body for _, _, body in made.wire if isinstance(body, StreamAck | StreamAcks)] == [StreamAcks((), (-5,), 1)]
+
+
+def test_numbers_of_a_former_life_acknowledge_nothing() -> None:
+    """This life has sent other writes under the same numbers."""
+    made = followed()
+    session = made[A].ask(Put(1, b"x", b"1"))
+    made[A].drain()
+    (number,) = made[A].context.outbox._unanswered[B]
+    made[A].table.on_acks(B, StreamAcks((), (number,), 2))
+    made[A].collect()
+    assert session not in made[A].replies
+    made[A].table.on_acks(B, StreamAcks((), (number,), 1))
+    made[A].collect()
+    assert made[A].replies[session] == Done(1)

@@ -10,7 +10,7 @@ import pytest
 from tests.harness import Hive, hive_of, identity, word_of
 from wrpme.core import router as routers
 from wrpme.core.router import Room
-from wrpme.core.io import LinkDown, Memory, NotSent, Persisted, ReplyTo, Requested, HostRequest
+from wrpme.core.io import LinkDown, Memory, NotSent, Persisted, ReplyTo, Requested, HostRequest, TurnEnded
 from wrpme.errors import UnavailableError
 from wrpme.core.limits import ANSWER_BYTES_USUAL, SILENCE_SECONDS
 from wrpme.limits import (
@@ -282,7 +282,8 @@ def test_readers_that_wait_for_a_write_share_its_content(hive: Hive) -> None:
     readers = [hive.send("a", Get(2, alias)) for _ in range(3)]
     assert not any(session in hive.replies for session in readers)
     node = hive.nodes["a"]
-    replies = [effect.reply for effect in node.handle(Persisted(node.context.commits.batch - 1), hive.now)
+    node.handle(Persisted(node.context.commits.batch - 1), hive.now)
+    replies = [effect.reply for effect in node.handle(TurnEnded(), hive.now)
                if isinstance(effect, ReplyTo) and isinstance(effect.reply, Content)]  # fmt: skip
     assert [reply.content for reply in replies] == [content] * 3
     assert len({id(reply.content) for reply in replies}) == 1

@@ -7,8 +7,11 @@ from math import inf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import pytest
+
 from tests.core.copy_parts import COPIED, bench, items, phase
-from tests.replica_parts import END, WALL_MILLISECONDS, A, B, Bench, view_of
+from tests.replica_parts import END, WALL_MILLISECONDS, A, B, Bench, deliver_to, view_of
+from wrpme.core import outbox
 from wrpme.core.layout import Version, key_of
 from wrpme.core.replication.sender import Phase
 from wrpme.core.limits import COPY_RANGE_ENTRIES_MAX, COPY_SILENCE_SECONDS, COPY_WINDOW_RANGES
@@ -133,21 +136,29 @@ def test_an_acknowledgement_is_for_what_it_names() -> None:
     assert first in made[A].replies and second not in made[A].replies
 
 
-def test_what_is_written_before_a_holder_has_answered_is_one_message_then() -> None:
+def items_on_the_wire(made: Bench) -> list[int]:
+    """How many writes are in each item."""
+    items = [item for _, _, body in made.wire if isinstance(body, Stream) for item in body.items]
+    return [len(item.pairs) for item in items if isinstance(item, Writes)]
+
+
+def test_what_is_written_while_the_disk_works_is_one_message_with_the_next_batch() -> None:
     made = bench(3)
     made[A].tick()
     made.settle()
     made.lease(A, B)
     sessions = [made[A].ask(Put(number, b"new%d" % number, b"")) for number in range(10)]
+    assert items_on_the_wire(made) == [1]
+    made[A].persist()
+    assert items_on_the_wire(made) == [1, 9]
+    sessions += [made[A].ask(Put(number, b"late%d" % number, b"")) for number in range(5)]
     made[A].drain()
-    (only,) = [item for _, _, body in made.wire if isinstance(body, Stream) for item in body.items]
-    assert isinstance(only, Writes) and len(only.pairs) == 1
-    made.deliver()
-    made[B].drain()
-    made.deliver()
-    (only,) = [item for _, _, body in made.wire if isinstance(body, Stream) for item in body.items]
-    assert isinstance(only, Writes) and len(only.pairs) == 9
-    assert [session in made[A].replies for session in sessions] == [True] + 9 * [False]
+    assert items_on_the_wire(made) == [1, 9], "the holder has not answered enough"
+    deliver_to(made, B)
+    made[B].persist()
+    deliver_to(made, A)
+    assert items_on_the_wire(made) == [5]
+    assert [session in made[A].replies for session in sessions] == [True] + 14 * [False]
     made.settle()
     assert all(session in made[A].replies for session in sessions)
 
@@ -168,8 +179,11 @@ def test_a_holder_that_does_not_answer_is_sent_more_after_a_while() -> None:
     assert second in made[A].replies and {b"one", b"two"} < set(made[B].stored())
 
 
-def test_an_answer_that_was_lost_with_nothing_else_on_the_way_holds_nothing_up_for_ever() -> None:
+def test_an_answer_that_was_lost_with_nothing_else_on_the_way_holds_nothing_up_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """News of what is settled acknowledge nothing, so nobody sends them again; their answer is missing all the same."""
+    monkeypatch.setattr(outbox, "STREAMS_UNANSWERED_MAX", 1)
     made = Bench(Arc(END, 1, (A, B)))
     made.settle()
     made.lease(A, B)

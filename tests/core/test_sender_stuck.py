@@ -207,11 +207,11 @@ def test_news_of_what_is_settled_that_were_lost_are_told_again() -> None:
     made.settle()
     made[A].tick(again=True)
     made.wire.clear()
-    assert made[B].replica.writes.received
+    assert made[B].replica.writes.suffix()
     made[A].table.on_link(B)
     made[A].tick(again=True)
     made.settle()
-    assert not made[B].replica.writes.received
+    assert not made[B].replica.writes.suffix()
 
 
 # --- whole nodes -------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wrpme.core.layout import key_of, operations_for, removal, value_of
-from wrpme.core.stats.slot_counts import SlotCounts, size_of, counts_of
+from wrpme.core.stats.slot_counts import SlotCounts, counts_of, user_bytes_of
 from wrpme.daemon.storage.store import MemoryStore
 from wrpme.limits import SLOTS
 from wrpme.protocol.ring import RING, SLOT, end_of_slot
@@ -14,8 +14,8 @@ from wrpme.protocol.ring import RING, SLOT, end_of_slot
 
 def test_the_size_of_an_entry_is_what_its_user_gave() -> None:
     key = key_of(1, b"alias")
-    assert size_of(key, value_of((9, 9), 99, b"content")) == len("alias") + len("content")
-    assert size_of(key, removal((9, 9))) == len("alias")
+    assert user_bytes_of(key, len(value_of((9, 9), 99, b"content"))) == len("alias") + len("content")
+    assert user_bytes_of(key, len(removal((9, 9)))) == len("alias")
 
 
 @given(st.lists(st.tuples(st.integers(0, 99), st.integers(0, 50)), max_size=30), st.integers(0, 99), st.integers(1, 50))

@@ -117,7 +117,7 @@ class Checks:
         self.world.agenda.after(WATCH_SECONDS, self.watch_copies)
 
     def _compare_holders(self, owner: Machine, replica: Replica) -> None:
-        waiting = {*replica.writes.overlay, *(pending.key for pending in replica.writes.queue)}
+        waiting = {*replica.writes.unwritten(), *(pending.key for pending in replica.writes.queue)}
         mine = dict(owner.disk.seen.scan(replica.writes.low, replica.writes.high))
         for other in self.world.machines:
             copy = replica.copies.get(other.identity) if other.node is not None else None
@@ -127,7 +127,7 @@ class Checks:
             if there is None or there.arc != replica.arc or there.receiver is None:
                 continue
             if there.role in (Role.HOLDER, Role.INCOMING):
-                out = {*waiting, *there.writes.overlay, *(pending.key for pending in there.writes.unflushed)}
+                out = waiting | there.writes.unwritten()
                 here = {key: value for key, value in mine.items() if key not in out}
                 theirs = other.disk.seen.scan(replica.writes.low, replica.writes.high)
                 assert_same(owner, here, other, {key: value for key, value in theirs if key not in out})

@@ -45,6 +45,7 @@ SOUGHT: dict[str, Sought] = {
     "lost_suffix": Sought("late_heir", 1),
     "down_beside_live": Sought("usurping", 2, 2),
     "acknowledged_before_sync": Sought("scanning", 1),
+    "acknowledged_whole": Sought("lost", 1),
     "acknowledged_after_freeze": Sought("halfway", 7, 7),
     "keeps_removed": Sought("moving", 1),
     "keeps_its_role": Sought("usurping", 6, 6),

@@ -33,7 +33,7 @@ def _of_ground(node: Node) -> Iterator[str]:
         "bytes of streams": context.outbox._stream_bytes, "acknowledgements": context.outbox._acks,
         "what waits for the disk": context.commits._held,
         "reports": context.outbox.reports, "effects": context.outbox.effects, "dirty replicas": node.table.dirty,
-        "nodes that owe an answer to a stream": context.outbox._in_flight_to, "who is down": context.down_since,
+        "nodes that owe an answer to a stream": context.outbox._unanswered, "who is down": context.down_since,
     }  # fmt: skip
     yield from (what for what, these in kept.items() if these)
     if context.commits._in_flight:
@@ -73,6 +73,7 @@ def _of_replica(replica: Replica) -> Iterator[str]:
     writes = replica.writes
     kept = {
         "writes owed": writes.owed, "inherited writes": writes.inherited, "received writes": writes.received,
+        "items that arrived": writes.arrived,
         "writes in the queue": writes.queue, "writes that land": writes.unflushed, "an overlay": writes.overlay,
         "who wants to know of a change": replica.on_change, "what suffixes held": replica._suffixes.best,
         "bytes that are pending": writes.pending_bytes,

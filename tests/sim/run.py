@@ -119,6 +119,7 @@ class Run:
             if loses:  # single messages: so news of what is settled, too, of which no sender hears that they are lost
                 for replica in machine.node.table.mine:
                     replica.writes.received.clear()
+                    replica.writes.arrived.clear()
             assert_at_rest(machine, machine.node, machine.disk.seen)
 
     def _look_for_expired(self) -> None:

@@ -13,6 +13,7 @@ from math import inf
 
 from wrpme.core.access.sessions import Sessions
 from wrpme.core.context import NodeContext
+from wrpme.core.io import ReplyTo
 from wrpme.core.layout import HEADER_BYTES, NO_EXPIRY, key_from
 from wrpme.core.limits import ANSWER_BYTES_USUAL
 from wrpme.core.replication.pending import Burst, Pending
@@ -22,7 +23,7 @@ from wrpme.core.router import Router
 from wrpme.errors import NotFoundError
 from wrpme.limits import ALIAS_BYTES_MAX, CONTENT_BYTES_MAX, TURN_BYTES
 from wrpme.protocol.access import users
-from wrpme.protocol.messages import Done, Get, Update
+from wrpme.protocol.messages import Content, Done, Get, Put, Request, Update
 from wrpme.protocol.ring import digest_of, tag_of
 
 BURST_UPDATES_MAX = 1024
@@ -39,6 +40,44 @@ class FastPath:
         self._table = table
         self._requests = router.requests
         self._sessions = sessions
+
+    def take(self, session: int, request: Request) -> bool:
+        """Carries out one plain request of a client; returns False, and does nothing, where that takes more than
+        this."""
+        context, kind = self._context, type(request)
+        if kind is Get:
+            role = users.Role.READ
+            if request.versioned:  # type: ignore[union-attr]
+                return False
+        elif kind is Update or kind is Put:
+            role = users.Role.WRITE
+            if request.ttl or request.expiry or request.versioned or len(request.content) > CONTENT_BYTES_MAX:  # type: ignore[union-attr]
+                return False
+        else:
+            return False
+        alias: bytes = request.alias  # type: ignore[union-attr]
+        if not 0 < len(alias) <= ALIAS_BYTES_MAX or (self._sessions.asks and not self._sessions.may_all(session, role)):
+            return False
+        has_tag = b"{" in alias and context.view is not None and context.view.tags
+        digest = digest_of(tag_of(alias) if has_tag else alias)
+        owner = self._table.at(int.from_bytes(digest, "big"))
+        if owner is None or owner.role is not Role.OWNER or context.now >= (lease := owner.lease_until()):
+            return False
+        key = b"e" + digest + alias  # as key_from makes it
+        if kind is not Get:
+            if not owner.write(key, request, session):  # type: ignore[arg-type]
+                return False
+            self._requests[kind] += 1
+            return True
+        if key in owner.writes.overlay:
+            return False
+        held = context.reader.get(key)
+        if held is None or held[16:24] != NO_EXPIRY or len(held) > _LARGEST:
+            return False
+        self._requests[Get] += 1
+        context.responses.at_once[Get] += 1
+        context.outbox.effects.append(ReplyTo(session, Content(request.id, held[HEADER_BYTES:]), lease))
+        return True
 
     def get(self, session: int, aliases: Sequence[bytes], now: float) -> tuple[list[bytes | None], float]:
         """Returns the contents of the first of these entries, None for what is not there, as far as they can be told at

@@ -110,19 +110,23 @@ def content_in(value: bytes) -> bytes:
 
 
 def operations_for(key: bytes, value: bytes, held: bytes | None = None) -> list[Operation]:
-    """What the store has to do so that the entry has this value, where it has ``held`` now: then its alias is in the
-    index already, and the hint of its expiry, if that is another one, goes."""
-    alias = key[9:]
+    """What the store has to do so that the entry has this value, where it has ``held`` now."""
     expiry: int = _HEADER.unpack_from(value)[2]
-    before: int = _HEADER.unpack_from(held)[2] if held is not None else 0
-    operations: list[Operation]
-    if expiry == REMOVED:
-        expiry = 0
-        operations = [(key, None), (b"a" + alias, None)]
-    elif held is None or before != expiry:
-        operations = [(key, value), (b"a" + alias, _HASH.pack(expiry) if expiry else b"")]
-    else:
-        operations = [(key, value)]
+    removed = expiry == REMOVED
+    operations: list[Operation] = [(key, None if removed else value)]
+    former = _HEADER.unpack_from(held)[2] if held is not None else None
+    return operations + beside(key, 0 if removed else expiry, removed, former)
+
+
+def beside(key: bytes, expiry: int, removed: bool, former: int | None) -> list[Operation]:
+    """What the store has to do beside the entry itself, where that had the expiry ``former`` (None: there was none).
+    Then its alias is in the index already, and the hint of its expiry, if that is another one, goes."""
+    operations: list[Operation] = []
+    if removed:
+        operations.append((b"a" + key[9:], None))
+    elif former != expiry:
+        operations.append((b"a" + key[9:], _HASH.pack(expiry) if expiry else b""))
+    before = former or 0
     if before != expiry:
         if before:
             operations.append((hint_of(before, key), None))

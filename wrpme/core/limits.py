@@ -116,6 +116,8 @@ COPY_RANGE_BYTES_MAX = 256 * KIB
 """A range of a comparison ends at whichever comes first; a single larger entry is a range of its own."""
 STREAM_BYTES_USUAL = 4 * MIB
 """A message of a stream ends with the item that reaches this."""
+STREAMS_UNANSWERED_MAX = 2
+"""So many messages of streams are on their way to a node, or to its disk: while one is written the next one arrives."""
 STUCK_SECONDS = 10 * LEASE_SECONDS
 """A node that acknowledges other writes, but not those of one arc, counts as stuck after so long."""
 STREAM_BYTES_PER_SECOND_MIN = 8 * MIB

@@ -7,7 +7,6 @@ client that depends on something that is not on disk yet: that waits in :class:`
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from math import inf
 from typing import Any
 
@@ -122,7 +121,7 @@ class Node:
             TurnEnded: self._on_turn_ended,
             Persisted: self._on_persisted,
             Received: lambda given: self._receive(given.session, given.envelope),
-            Requested: lambda given: router.request(given.session, given.request),
+            Requested: self._on_requested,
             Woken: lambda given: self._tick(),
             LinkUp: self._on_link_up,
             LinkDown: self._on_link_down,
@@ -217,7 +216,8 @@ class Node:
         """A client's request: the hot path."""
         context = self.context
         context.now = now
-        self.router.request(session, request)
+        if not self.fast_path.take(session, request):
+            self.router.request(session, request)
         effects, context.outbox.effects = context.outbox.effects, []
         return effects
 
@@ -231,6 +231,8 @@ class Node:
         self._inputs[kind](given)
         if self.voter.decided is not None or self.view_sync.on_disk:
             self._follow_views()
+        if kind is TurnEnded:
+            context.outbox.flush_messages(now)
         if context.outbox.reports or context.view is not view:
             return self._finish()
         said = type(given.envelope.body) if kind is Received else None  # type: ignore[union-attr]
@@ -238,6 +240,10 @@ class Node:
             is_at_rest = said not in _HOT and context.commits.idle and not self.table.dirty and not self.router.waits
             return self._finish_hot(inf if is_at_rest else context.now + TICK_SECONDS)
         return self._finish_hot(context.heartbeats.due) if said in _BEATS else self._finish()
+
+    def _on_requested(self, given: Requested) -> None:
+        if not self.fast_path.take(given.session, given.request):
+            self.router.request(given.session, given.request)
 
     def _on_turn_ended(self, given: TurnEnded) -> None:
         context = self.context
@@ -257,7 +263,7 @@ class Node:
         if context.disk.quiet or context.disk.hung:
             self.own_disk.goes_on()
         context.commits.on_persisted(given.batch, context.now)
-        self.table.settle()
+        self.table.settle_soon()
 
     def _on_link_up(self, given: LinkUp) -> None:
         self.context.linked[given.address] = True
@@ -310,7 +316,6 @@ class Node:
     def _finish_hot(self, wake_at: float) -> list[Effect]:
         """After what happens all the time, and concerns no voter: these look at the next tick."""
         context = self.context
-        context.outbox.flush_messages(context.now)
         self.wake_at = min(self.wake_at, wake_at)
         effects, context.outbox.effects = context.outbox.effects, []
         return effects
@@ -324,7 +329,6 @@ class Node:
         if not context.disk.hung:  # a proposal needs this node's own vote, and that its disk
             self.voter.look()
             due = min(due, self.voter.due)
-        context.outbox.flush_messages(context.now)
         silent_at = context.heartbeats.silent_at(context.now)
         soon = context.now + TICK_SECONDS
         if due > soon and (silent_at <= context.now or self._is_busy()):
@@ -350,13 +354,13 @@ class Node:
     def _on_link(self, address: str) -> None:
         for node, at in self.context.routes.items():
             if at == address:
-                self.context.outbox.on_answered(node)  # or never will be: what was on its way may be lost
+                self.context.outbox.forget_streams(node)  # what was on its way may be lost
                 self.table.on_link(node)
 
     def _on_moved(self, node: NodeId, former: str) -> None:
         """A node is proven to be elsewhere: what was sent to where it was is lost."""
         self.router.on_moved(node)
-        self.context.outbox.on_answered(node)
+        self.context.outbox.forget_streams(node)
         self.table.on_link(node)
         now = self.context.address_of(node)
         self.context.say("info", f"node {node.hex()[:8]}, which was at {former}, is at {now} now")
@@ -509,16 +513,9 @@ class Node:
         elif isinstance(body, Forwarded):
             self.router.on_forwarded(source, body)
         elif isinstance(body, Streams):
-            for stream in body.streams:
-                self.table.on_stream(source, stream)
-            context.commits.after_disk(partial(context.outbox.owe_answer, source))
+            self.table.on_streams(source, envelope.incarnation, body.streams, body.number)
         elif isinstance(body, StreamAcks):
-            sent = context.outbox.on_answered(source)
-            if sent is not None:
-                context.replication.add(context.now - sent)
-            context.outbox.acknowledged_at[source] = context.now
-            for ack in body.acks:
-                self.table.on_ack(source, ack)
+            self.table.on_acks(source, body)
         elif isinstance(body, Heartbeat):
             self._early_heartbeats[source] = envelope
             self._answer_heartbeats((source,))

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from wrpme.core.io import Effect, Process, ReplyTo, Send, SendToAll, Settings
-from wrpme.core.replication.stream import acks_in_parts, size_of_stream
+from wrpme.core.replication.stream import acks_in_parts
 from wrpme.errors import BusyError, WrpmeError
 from wrpme.core.stats.audit import Audit
 from wrpme.core.stats.traces import Traces
-from wrpme.core.limits import ANSWER_BYTES_USUAL, COPY_SILENCE_SECONDS, STREAM_BYTES_USUAL
+from wrpme.core.limits import (
+    ANSWER_BYTES_USUAL, COPY_SILENCE_SECONDS, STREAM_BYTES_USUAL, STREAMS_UNANSWERED_MAX,
+)  # fmt: skip
 from wrpme.protocol import view_index
 from wrpme.protocol.messages import (
     Body, Envelope, Failed, Forwarded, Reply, Results, Stream, StreamAck, StreamAcks, Streams,
@@ -70,6 +73,21 @@ any more. Or one of several requests in a message of either."""
 NO_ROOM = "too many large answers of this node wait to be taken; nothing was changed, try again"
 
 
+NO_LIFE = -1
+"""Of a node whose messages of streams are not answered by their numbers."""
+
+
+class Sent(NamedTuple):
+    """A message of streams: when it left, and what is acknowledged once all of it is on the disk of who got it."""
+
+    at: float
+    acks: Sequence[StreamAck]
+
+
+def _is_overdue(unanswered: Mapping[int, Sent], now: float) -> bool:
+    return now - next(iter(unanswered.values())).at >= COPY_SILENCE_SECONDS
+
+
 class Outbox:
     """``routes`` gives the address that leads to each other member; it belongs to the context, which keeps it."""
 
@@ -86,13 +104,19 @@ class Outbox:
         """For the voters; the node sends them at the end of the call."""
         self._streams: dict[NodeId, list[Stream]] = {}
         self._stream_bytes: dict[NodeId, int] = {}
-        self._in_flight_to: dict[NodeId, float] = {}
-        """When streams were sent to a node that has not answered since."""
+        self._unanswered: dict[NodeId, dict[int, Sent]] = {}
+        """Messages of streams, by their numbers, in order."""
+        self._number = 0
+        """Of the last one."""
+        self._behind: set[NodeId] = set()
+        """Those that were not sent what a batch for the disk had for them."""
         self.on_the_way: dict[NodeId, int] = {}
         """Bytes of all streams to a node that it has not acknowledged, as of the last tick."""
         self.acknowledged_at: dict[NodeId, float] = {}
         """When a node has acknowledged something of any stream last."""
         self._acks: dict[NodeId, dict[tuple[int, int, int], StreamAck]] = {}
+        self._answers: dict[NodeId, tuple[int, list[int]]] = {}
+        """To which messages of streams of a node, in which life of it."""
         self.runs = 0
         """Streams begun; each run has a number of its own."""
 
@@ -133,7 +157,8 @@ class Outbox:
 
     def forget(self, node: NodeId) -> None:
         """It is no member any more: nothing is waited for."""
-        self._in_flight_to.pop(node, None)
+        self._unanswered.pop(node, None)
+        self._behind.discard(node)
 
     # --- streams -------------------------------------------------------------------------------------------------
 
@@ -142,32 +167,56 @@ class Outbox:
         self.runs += 1
         return self.runs
 
-    def send_stream(self, node: NodeId, message: Stream, now: float) -> None:
-        """Leaves at the end of the call, with all that there is for the node."""
-        size = self._stream_bytes.get(node, 0) + size_of_stream(message)
+    def send_stream(self, node: NodeId, message: Stream, size: int, now: float) -> None:
+        """Leaves at the end of the turn, with all that there is for the node; the message has about so many bytes."""
+        size += self._stream_bytes.get(node, 0)
         self._streams.setdefault(node, []).append(message)
         self._stream_bytes[node] = size
         if size >= STREAM_BYTES_USUAL:
             self._flush_streams(node, now)
 
-    def may_stream(self, node: NodeId, now: float) -> bool:
-        """Whether further writes leave for the node now; else they gather until it has answered."""
-        sent = self._in_flight_to.get(node)
-        return sent is None or now - sent >= COPY_SILENCE_SECONDS
+    def may_stream(self, node: NodeId, disk_is_free: bool, now: float) -> bool:
+        """Whether further writes leave for the node now: with the batch for the own disk, as nobody hears of them
+        before they are there too; where the node had not answered enough by then, as soon as it has."""
+        unanswered = self._unanswered.get(node)
+        if unanswered is not None and len(unanswered) >= STREAMS_UNANSWERED_MAX and not _is_overdue(unanswered, now):
+            if disk_is_free:
+                self._behind.add(node)
+            return False
+        return disk_is_free or node in self._behind
 
-    def on_answered(self, node: NodeId) -> float | None:
-        """A node has answered a message of streams; gives when it was sent, if it was waited for."""
-        return self._in_flight_to.pop(node, None)
+    @property
+    def is_behind(self) -> bool:
+        """Whether some nodes were not sent what a batch for the disk had for them."""
+        return bool(self._behind)
+
+    def on_answered(self, node: NodeId, number: int) -> Sent | None:
+        """A node has answered the message of that number; gives what it was, if it was waited for."""
+        unanswered = self._unanswered.get(node, {})
+        sent = unanswered.pop(number, None)
+        if sent is not None and not unanswered:
+            del self._unanswered[node]
+        return sent
+
+    def forget_streams(self, node: NodeId) -> None:
+        """What was sent to the node may be lost: it is not waited for."""
+        self._unanswered.pop(node, None)
 
     def forget_unanswered(self, now: float) -> None:
         """Answers that are overdue are waited for no longer: see :meth:`may_stream`."""
-        for node in [node for node in self._in_flight_to if self.may_stream(node, now)]:
-            del self._in_flight_to[node]
+        for node, unanswered in list(self._unanswered.items()):
+            while unanswered and _is_overdue(unanswered, now):
+                del unanswered[next(iter(unanswered))]
+            if not unanswered:
+                del self._unanswered[node]
 
-    def owe_answer(self, node: NodeId) -> None:
-        """A message of streams gets one answer; if there is nothing to acknowledge, an empty one. Whoever calls this
-        has waited until all that came with it is on disk."""
-        self._acks.setdefault(node, {})
+    def answer_streams(self, node: NodeId, life: int, number: int) -> None:
+        """A message of streams, sent by the node in that life, gets an answer; below 0: acknowledgements of its parts
+        say what of it was taken. Whoever calls this has waited until all that came with it is on disk."""
+        known, numbers = self._answers.setdefault(node, (life, []))
+        if known != life:
+            self._answers[node] = life, numbers = life, []
+        numbers.append(number)
 
     def send_ack(self, node: NodeId, ack: StreamAck) -> None:
         """Leaves at the end of the call; a later acknowledgement of the same run takes the place of an earlier one."""
@@ -182,16 +231,22 @@ class Outbox:
         """What gathered for each node leaves as one message, or as few where it is large."""
         for node in list(self._streams):
             self._flush_streams(node, now)
-        if self._acks:
+        if self._answers or self._acks:
+            answers, self._answers = self._answers, {}
             acks, self._acks = self._acks, {}
-            for node, of in acks.items():
-                for part in acks_in_parts(of.values()):
-                    self.send(node, StreamAcks(part))
+            for node in {**answers, **acks}:
+                life, numbers = answers.get(node, (NO_LIFE, []))
+                for part in acks_in_parts(acks.get(node, {}).values()):
+                    self.send(node, StreamAcks(part, tuple(numbers), life))
+                    numbers = []
 
     def _flush_streams(self, node: NodeId, now: float) -> None:
-        size = self._stream_bytes.pop(node, 0)
-        self._in_flight_to[node] = now
-        self.send(node, Streams(tuple(self._streams.pop(node))), size)
+        streams, size = tuple(self._streams.pop(node)), self._stream_bytes.pop(node, 0)
+        self._number += 1
+        acks = [StreamAck(one.end, one.version, one.run, one.first + len(one.items) - 1) for one in streams]
+        self._unanswered.setdefault(node, {})[self._number] = Sent(now, acks)
+        self._behind.discard(node)
+        self.send(node, Streams(streams, self._number), size)
 
     # --- answers to requests -------------------------------------------------------------------------------------
 

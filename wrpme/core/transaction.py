@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from wrpme.core.layout import REMOVED, Version, expiry_in, removal, value_of, version_bytes
 from wrpme.core.replication.operations import Now, Write, decide, is_versioned
-from wrpme.core.stats.slot_counts import size_of
+from wrpme.core.stats.slot_counts import user_bytes_of
 from wrpme.errors import TooLargeError
 from wrpme.limits import TRANSACTION_BYTES_MAX
 from wrpme.protocol.messages import Content, Done, EntryReply, EntryRequest, Failed
@@ -53,8 +53,8 @@ class Plan(NamedTuple):
         """Whether there is more data afterwards than before."""
         return (
             sum(
-                size_of(write.key, write.value) * (expiry_in(write.value) != REMOVED)
-                - (size_of(write.key, write.held) if write.held is not None else 0)
+                user_bytes_of(write.key, len(write.value)) * (expiry_in(write.value) != REMOVED)
+                - (user_bytes_of(write.key, len(write.held)) if write.held is not None else 0)
                 for write in self.writes
             )
             > 0

@@ -271,7 +271,7 @@ class Runner:
                         self._turn_bytes += len(message.requests) * MANY_TURN_BYTES
                 done += 1
                 for effect in effects:
-                    if isinstance(effect, ReplyTo):
+                    if type(effect) is ReplyTo:
                         self._reply(effect)
                     else:
                         self._carry_out(effect, now)
@@ -534,9 +534,9 @@ class Runner:
         wire = self._wires.get(effect.session)
         if wire is None:
             return
-        reply = effect.reply
+        reply, kind = effect.reply, type(effect.reply)
         size = large_size(reply)
-        if size or type(reply) is not Content:
+        if size or kind is Failed or kind is Envelope:
             self._turn_bytes += size or refused_size(reply)
         if wire.takes_replies:
             wire.replied(reply, effect.valid_until)
@@ -550,7 +550,7 @@ class Runner:
             except WrpmeError as error:
                 frame = encode(self._instead(reply, error))
             wire.put(frame)
-        if isinstance(reply, Envelope):
+        if kind is Envelope:
             wire.waiting += 1  # it answers no request of this connection
         if effect.valid_until != inf:
             wire.valid_until(effect.valid_until, lambda: encode(lapsed(reply, effect.leased)))

@@ -168,6 +168,8 @@ class Decoder(Generic[M]):
         view = memoryview(data)
         at, end = 0, len(data)
         try:
+            if end >= HEADER_BYTES and _HEADER.unpack_from(data)[0] == end - HEADER_BYTES:
+                return [self._decode(view[HEADER_BYTES:])]  # as nearly always
             while end - at >= HEADER_BYTES:
                 (size,) = _HEADER.unpack_from(data, at)
                 start = at + HEADER_BYTES

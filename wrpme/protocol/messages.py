@@ -5,8 +5,8 @@ at the end, with a default. ``id`` of a request is chosen by the client and come
 
 An alias is 1 to 4096 bytes of any value. Node ids and hive ids are 16 bytes; an incarnation, an epoch, a generation
 are integers that grow; positions on the ring and hashes are integers of 64 bits; an expiry is milliseconds since 1970,
-0 for never. A version of an entry is 16 bytes, which compare as the versions do: a later write of the entry has a
-greater one. Requests that are ``versioned`` are answered with the version of the entry as it is then.
+0 for never. A version of an entry is 16 bytes: a later write of the entry has a greater one. Requests that are
+``versioned`` are answered with the version of the entry as it is then.
 """
 
 from __future__ import annotations
@@ -639,8 +639,8 @@ class Heartbeat(Struct, frozen=True, array_like=True, tag=111):
 
 
 class HeartbeatAck(Struct, frozen=True, array_like=True, tag=112):
-    """A promise for 1.2 L: see docs/how-it-works.md, Leases. ``incarnation`` is that of the heartbeat; ``wall`` is what
-    the wall clock of this node shows, in milliseconds since 1970; ``full``: it takes no more data."""
+    """A promise for 1.2 L (docs/how-it-works.md, Leases) to the incarnation of the heartbeat; ``wall`` is this node's
+    wall clock, in milliseconds since 1970; ``full``: it takes no more data."""
 
     sent: float
     incarnation: int
@@ -663,8 +663,7 @@ class Forwarded(Struct, frozen=True, array_like=True, tag=114):
 
 
 class GetSuffix(Struct, frozen=True, array_like=True, tag=115):
-    """The new owner asks former owners and holders for what they received and do not know to be acknowledged: the part
-    with keys above ``after``."""
+    """The new owner asks former owners and holders for their suffixes: for the part with keys above ``after``."""
 
     end: int
     version: int
@@ -709,9 +708,11 @@ class Fill(Struct, frozen=True, array_like=True, tag=119):
 
 
 class Writes(Struct, frozen=True, array_like=True, tag=120):
-    """Writes of the owner, in order."""
+    """Writes of the owner, in order. Of each that changes more than the bytes of a content, ``changes`` has its place,
+    and the size (0: none) and the expiry of the value before; only for who has all that the owner has."""
 
     pairs: tuple[Pair, ...]
+    changes: Union[tuple[tuple[int, int, int], ...], None] = None
 
 
 class Counts(Struct, frozen=True, array_like=True, tag=125):
@@ -737,8 +738,8 @@ class Stream(Struct, frozen=True, array_like=True, tag=121):
 
 
 class Answer(Struct, frozen=True, array_like=True, tag=122):
-    """To item ``number``: ``same`` digest or not; where not, the keys of that range with their versions. Where these
-    are more than one range may hold, they are only those before ``until``."""
+    """To item ``number``: ``same`` digest or not; where not, the keys of that range with their versions (only those
+    before ``until``, where these are more than one range may hold)."""
 
     number: int
     same: bool
@@ -758,15 +759,19 @@ class StreamAck(Struct, frozen=True, array_like=True, tag=123):
 
 
 class Streams(Struct, frozen=True, array_like=True, tag=126):
-    """All that a turn has for one node."""
+    """All that a turn has for one node, which answers by the ``number``."""
 
     streams: tuple[Stream, ...]
+    number: int = 0
 
 
 class StreamAcks(Struct, frozen=True, array_like=True, tag=127):
-    """All that a batch on disk acknowledges to one node."""
+    """All that a batch on disk acknowledges to one node: all items of the messages with these ``numbers``, which it
+    sent in its ``life``. Below 0: that message is dealt with, and ``acks`` say what of it was taken."""
 
     acks: tuple[StreamAck, ...]
+    numbers: tuple[int, ...] = ()
+    life: int = 0
 
 
 Body = Union[
@@ -777,9 +782,8 @@ Body = Union[
 
 
 class Envelope(Struct, frozen=True, array_like=True, tag=100):
-    """Every message between nodes. ``hive`` is empty from a node that is in none yet; ``destination`` is empty where
-    the sender knows only an address; ``epoch`` is that of the sender's view, 0 for none. ``generation`` is that of the
-    view, and 2**16 times its branch, which is 0 in the first one."""
+    """``hive`` is empty from a node that is in none yet, ``destination`` where the sender knows only an address;
+    ``epoch`` and ``generation`` (and 2**16 times the branch of the hive, at first 0) are of the sender's view, or 0."""
 
     hive: bytes
     generation: int

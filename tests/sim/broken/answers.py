@@ -12,13 +12,13 @@ from wrpme.core import router
 from wrpme.core.io import Reader
 from wrpme.core.outbox import Origin
 from wrpme.core.layout import index_range, indexed_expiry
-from wrpme.core.replication.pending import PendingWrites
+from wrpme.core.replication.receiver import Receiver
 from wrpme.core.replication.replica import Replica, Role
 from wrpme.core.replication.scans import Scans
 from wrpme.core.snapshots import Snapshots
 from wrpme.errors import UnstableError
 from wrpme.protocol import ring
-from wrpme.protocol.messages import Count, Number, Reply, RingScan
+from wrpme.protocol.messages import Count, Number, Reply, RingScan, Stream, StreamAck
 from wrpme.protocol.administration import OpenSnapshot
 
 _Aliases = Iterator[tuple[bytes, int]]
@@ -152,17 +152,17 @@ def pages_of_the_ring_without_lease() -> Broken:
 
 def uncounted_removals() -> Broken:
     """What a holder removes because its owner says so is not taken off its count."""
-    honest = PendingWrites.receive
+    honest = Receiver.take
 
-    def receive(self: PendingWrites, item: int, pairs: Any) -> None:
+    def take(self: Receiver, message: Stream) -> StreamAck:
         add = self.context.slots.add
         vars(self.context.slots)["add"] = lambda position, entries, size: add(position, max(0, entries), size)
         try:
-            honest(self, item, pairs)
+            return honest(self, message)
         finally:
             del vars(self.context.slots)["add"]
 
-    return PendingWrites, "receive", receive
+    return Receiver, "take", take
 
 
 def lost_forwards_are_repeated() -> Broken:

@@ -116,17 +116,29 @@ def down_beside_live() -> Broken:
 
 def acknowledged_before_sync() -> Broken:
     """A holder acknowledges what is not on its disk yet."""
-    honest = receiver.Receiver.take
+    honest = replica_table.ReplicaTable.on_streams
 
-    def take(self: receiver.Receiver, message: Stream) -> None:
+    def on_streams(self: replica_table.ReplicaTable, source: NodeId, life: int, streams: Any, number: int = 0) -> None:
         context: Any = self.context
         context.commits.after_disk = lambda then: then()
         try:
-            honest(self, message)
+            honest(self, source, life, streams, number)
         finally:
             vars(context.commits).pop("after_disk", None)
 
-    return receiver.Receiver, "take", take
+    return replica_table.ReplicaTable, "on_streams", on_streams
+
+
+def acknowledged_whole() -> Broken:
+    """A holder answers with the number of a message also where it took only a part of it."""
+    honest = replica_table.ReplicaTable._acknowledge
+
+    def acknowledge(
+        self: replica_table.ReplicaTable, source: NodeId, life: int, number: int, is_whole: bool, taken: Any
+    ) -> None:
+        honest(self, source, life, number, True, taken)
+
+    return replica_table.ReplicaTable, "_acknowledge", acknowledge
 
 
 def acknowledged_after_freeze() -> Broken:
@@ -134,15 +146,15 @@ def acknowledged_after_freeze() -> Broken:
 
     honest = replica.Replica.on_stream
 
-    def on_stream(self: replica.Replica, source: NodeId, message: Stream, may_begin: Any) -> None:
+    def on_stream(self: replica.Replica, source: NodeId, message: Stream, may_begin: Any) -> replica.Taken | None:
         if message.version >= self.arc.version:
-            honest(self, source, message, may_begin)
-            return
+            return honest(self, source, message, may_begin)
         for number, item in enumerate(message.items, message.first):
             if isinstance(item, Writes):
                 self.writes.receive(number, item.pairs)
         ack = StreamAck(message.end, message.version, message.run, message.first + len(message.items) - 1)
         self.context.commits.after_disk(lambda: self.context.outbox.send_ack(source, ack))
+        return None
 
     return replica.Replica, "on_stream", on_stream
 

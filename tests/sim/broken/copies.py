@@ -150,8 +150,9 @@ def complete_at_once() -> Broken:
     """A holder takes itself for complete, and forgets its suffix, with the first message of the owner."""
     honest = Receiver.take
 
-    def take(self: Receiver, message: Stream) -> None:
-        honest(self, message)
+    def take(self: Receiver, message: Stream) -> StreamAck:
+        acknowledgement = honest(self, message)
         self.writes.inherited.clear()
+        return acknowledgement
 
     return Receiver, "take", take

@@ -90,8 +90,8 @@ def batches_divided_at_takeover() -> Broken:
     """A new owner sends what the suffixes held one by one."""
     honest = Sender._push_writes
 
-    def push_writes(self: Sender, pendings: Sequence[Pending], last: Any = ()) -> list[tuple[int, int]]:
-        return honest(self, pendings, set(pendings) if last else ())
+    def push_writes(self: Sender, pendings: Sequence[Pending], last: Any = None) -> list[tuple[int, int]]:
+        return honest(self, pendings, set(pendings) if last else last)
 
     return Sender, "_push_writes", push_writes
 

@@ -10,28 +10,32 @@ came:
 ``inherited``  received at earlier versions of the arc, until the present owner has put all suffixes on every holder
 ``received``   received at the present version, until the owner says that all holders have it
 ``queue``      writes of the present ownership, in order
-=============  ======================================================================================================"""
+=============  ======================================================================================================
+
+A holder keeps what its owner sends as it came, in ``arrived``, and looks at single writes only when somebody asks for
+them: see :meth:`PendingWrites.unfold`."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
 from wrpme.core.context import NodeContext
-from wrpme.core.io import BurstDone
+from wrpme.core.io import BurstDone, Operation
 from wrpme.core.outbox import Origin
 from wrpme.core.layout import (
-    NO_EXPIRY, REMOVED, alias_in, content_in, expiry_in, hash_in, hint_of, key_range, operations_for,
+    NO_EXPIRY, REMOVED, alias_in, beside, content_in, expiry_in, hash_in, hint_of, key_range,
 )  # fmt: skip
 from wrpme.core.replication.key_order import Order
-from wrpme.core.stats.slot_counts import size_of
+from wrpme.core.replication.stream import ITEM_BYTES
+from wrpme.core.stats.slot_counts import user_bytes_of
 from wrpme.core.limits import COPY_RANGE_BYTES_MAX, COPY_RANGE_ENTRIES_MAX, STREAM_BYTES_USUAL
 from wrpme.errors import WrpmeError
-from wrpme.protocol.messages import Failed, Pair, Reply, Update
+from wrpme.protocol.messages import Failed, Pair, Reply, Update, Writes
 
 
 class Burst:
@@ -48,19 +52,37 @@ class Burst:
         self.failed: list[Failed] = []
 
 
+class Before(NamedTuple):
+    """What an entry was before a write: bytes of its value, 0 where there was none, and its expiry."""
+
+    size: int
+    expiry: int
+
+
+class Arrived(NamedTuple):
+    """Writes that came with one item of the owner's stream, in that batch for the disk; ``serial`` is that of the first
+    one."""
+
+    item: int
+    batch: int
+    serial: int
+    pairs: tuple[Pair, ...]
+
+
 class Pending(Struct, eq=False):
     """A write that is not acknowledged by all, or not on disk yet. ``batch`` is that of the disk, ``serial`` its place
-    among all that this node made or received, ``held_bytes`` what it keeps in memory, ``number`` its place among the
-    owner's writes, ``since`` when whoever waits for the ``reply`` asked, for which ``kind`` of request. It ``closes``
-    what is never divided: it is a write by itself, or the last one of a transaction. It may be the removal of what had
-    expired (``by_clock``). ``waiters`` are called with True once it is acknowledged, with False where nobody here will
-    ever know."""
+    among all that this node made or received, ``held_bytes`` what it keeps in memory, ``before`` what its entry was
+    where that makes a difference to more than the entry, ``number`` its place among the owner's writes, ``since`` when
+    whoever waits for the ``reply`` asked, for which ``kind`` of request. It ``closes`` what is never divided: it is a
+    write by itself, or the last one of a transaction. It may be the removal of what had expired (``by_clock``).
+    ``waiters`` are called with True once it is acknowledged, with False where nobody here will ever know."""
 
     key: bytes
     value: bytes
     batch: int
     serial: int
     held_bytes: int
+    before: Before | None = None
     number: int = 0
     by_clock: bool = False
     closes: bool = True
@@ -96,11 +118,15 @@ class PendingWrites:
         self.inherited: list[Pending] = []
         self.received: deque[tuple[int, Pending]] = deque()
         """With the number of the item of the stream that brought it."""
+        self.arrived: deque[Arrived] = deque()
+        """Received after all of ``received``."""
         self.queue: deque[Pending] = deque()
         self.sequence = 0
         """The number of the last write of the present ownership."""
         self.pending_bytes = 0
         """Of the queue; see :meth:`hold`."""
+        self._parts: list[tuple[Writes, int, int]] = []
+        self._parts_of = 0, 0
 
     def hold(self, change: int) -> None:
         """The queue keeps so many bytes more, or less."""
@@ -112,6 +138,32 @@ class PendingWrites:
         queue = self.queue
         return [queue[-back] for back in range(min(self.sequence - number, len(queue)), 0, -1)]
 
+    def parts(self, pendings: Sequence[Pending]) -> list[tuple[Writes, int, int]]:
+        """Writes of the queue as items for copies that have all that was before, each with about its size in bytes and
+        the number of its last write, which ends a transaction or is none of one. The copies share them, until
+        :meth:`forget_parts`."""
+        if self._parts_of == (pendings[0].number, pendings[-1].number):
+            return self._parts
+        found: list[tuple[Writes, int, int]] = []
+        pairs: list[Pair] = []
+        changes: list[tuple[int, int, int]] = []
+        size, end = ITEM_BYTES, pendings[-1]
+        for pending in pendings:
+            if pending.before is not None:
+                changes.append((len(pairs), *pending.before))
+            pairs.append((pending.key, pending.value))
+            size += len(pending.key) + len(pending.value)
+            if pending is end or (size >= STREAM_BYTES_USUAL and pending.closes):
+                found.append((Writes(tuple(pairs), tuple(changes)), size, pending.number))
+                pairs, changes, size = [], [], ITEM_BYTES
+        self._parts, self._parts_of = found, (pendings[0].number, end.number)
+        return found
+
+    def forget_parts(self) -> None:
+        """All copies have them, or will ask for others."""
+        if self._parts:
+            self._parts, self._parts_of = [], (0, 0)
+
     @property
     def committed(self) -> int:
         """The number of the last write that all holders have on disk."""
@@ -121,6 +173,7 @@ class PendingWrites:
 
     def current(self, key: bytes) -> bytes | None:
         """The value as the latest write left it, acknowledged or not; None if there is none."""
+        self.unfold()
         pending = self.overlay.get(key)
         if pending is None:
             return self.context.reader.get(key)
@@ -128,6 +181,7 @@ class PendingWrites:
 
     def pairs(self, low: bytes, high: bytes) -> Iterator[Pair]:
         """The entries in ``[low, high)`` in order, as the latest writes left them."""
+        self.unfold()
         overlay = self.overlay
         unwritten = self.order.between(low, high)
         first = next(unwritten, None)
@@ -164,29 +218,34 @@ class PendingWrites:
 
     def apply(self, key: bytes, value: bytes, held: bytes | None) -> Pending:
         """Into the gathering batch and the overlay; ``held`` is what the entry was before."""
-        context = self.context
-        context.commits.serial += 1
-        is_like = held is not None and len(held) == len(value) and value[16:24] == NO_EXPIRY == held[16:24]
-        if is_like:  # nothing to count, it is in the index, and no hint comes or goes
-            context.commits.write([(key, value)])
-            pending = self.overlay[key] = Pending(
-                key, value, context.commits.batch, context.commits.serial, len(key) + len(value)
-            )
-            self.order.added(key)
-            return pending
-        expiry = expiry_in(value)
-        removal = expiry == REMOVED
-        if held is not None or not removal:
-            context.commits.write(operations_for(key, value, held))
-            if expiry and not removal:
-                context.commits.reminders.wrote(hint_of(expiry, key))
-            before = (1, size_of(key, held)) if held is not None else (0, 0)
-            after = (0, 0) if removal else (1, size_of(key, value))
-            context.slots.add(hash_in(key), after[0] - before[0], after[1] - before[1])
-        pending = Pending(key, value, context.commits.last_batch, context.commits.serial, len(key) + len(value))
+        commits = self.context.commits
+        commits.serial += 1
+        before: Before | None = None
+        if held is not None and len(held) == len(value) and value[16:24] == NO_EXPIRY == held[16:24]:
+            commits.write([(key, value)])  # nothing to count, it is in the index, and no hint comes or goes
+        else:
+            before = Before(len(held), expiry_in(held)) if held is not None else Before(0, 0)
+            removal = expiry_in(value) == REMOVED
+            if before.size or not removal:
+                operations: list[Operation] = [(key, None if removal else value)]
+                self._count(key, value, before, operations)
+                commits.write(operations)
+        pending = Pending(key, value, commits.last_batch, commits.serial, len(key) + len(value), before)
         self.overlay[key] = pending
         self.order.added(key)
         return pending
+
+    def _count(self, key: bytes, value: bytes, before: Before, operations: list[Operation]) -> None:
+        """What a write changes beside its entry: the index and the hints, by further operations; the counts."""
+        expiry, (size, expired) = expiry_in(value), before
+        removal = expiry == REMOVED
+        operations += beside(key, 0 if removal else expiry, removal, expired if size else None)
+        if expiry and not removal:
+            self.context.commits.reminders.wrote(hint_of(expiry, key))
+        entries, user_bytes = (0, 0) if removal else (1, user_bytes_of(key, len(value)))
+        if size:
+            entries, user_bytes = entries - 1, user_bytes - user_bytes_of(key, size)
+        self.context.slots.add(hash_in(key), entries, user_bytes)
 
     def receive(self, item: int, pairs: Iterable[Pair]) -> None:
         """Applies what the owner sent with an item of its stream, in its order; nothing outside of the arc."""
@@ -196,6 +255,48 @@ class PendingWrites:
                 pending = self.apply(key, value, self.current(key))
                 self.unflushed.append(pending)
                 self.received.append((item, pending))
+
+    def follow(self, item: int, writes: Writes) -> None:
+        """The same where the owner said what the entries were before: this node, which has all that the owner has,
+        need not look. Updates that leave all but the content as it was go to the disk as they came. There is at least
+        one write."""
+        pairs, changes = writes.pairs, writes.changes
+        if changes is None or not (min(pairs)[0] >= self.low and max(pairs)[0] < self.high):
+            self.receive(item, pairs)
+            return
+        commits = self.context.commits
+        self.arrived.append(Arrived(item, commits.batch, commits.serial + 1, pairs))
+        commits.serial += len(pairs)
+        operations: list[Operation] = list(pairs)
+        for at, size, expiry in changes:
+            if not 0 <= at < len(pairs):
+                continue
+            key, value = pairs[at]
+            if expiry_in(value) == REMOVED:
+                operations[at] = key, None
+                if not size:
+                    continue
+            self._count(key, value, Before(size, expiry), operations)
+        commits.write(operations)
+
+    def unfold(self) -> None:
+        """Makes single writes of what has arrived: those that are not on the disk yet overlay it."""
+        persisted = self.context.commits.persisted
+        for item, batch, serial, pairs in self.arrived:
+            for number, (key, value) in enumerate(pairs, serial):
+                pending = Pending(key, value, batch, number, len(key) + len(value))
+                self.received.append((item, pending))
+                if batch > persisted:
+                    self.overlay[key] = pending
+                    self.order.added(key)
+                    self.unflushed.append(pending)
+        self.arrived.clear()
+
+    def unwritten(self) -> set[bytes]:
+        """Keys whose latest value here may not be on the disk yet."""
+        persisted = self.context.commits.persisted
+        landing = (key for one in self.arrived if one.batch > persisted for key, _ in one.pairs)
+        return {*self.overlay, *(pending.key for pending in self.unflushed), *landing}
 
     def answer(self, pending: Pending, error: WrpmeError | None = None) -> None:
         """Whoever waits for a write, if anybody does, hears what its reply is; or of the error."""
@@ -237,6 +338,7 @@ class PendingWrites:
 
     def land_queue(self) -> None:
         """What is pending here goes on to the disk, and overlays the store until then."""
+        self.unfold()
         together = dict.fromkeys([*self.unflushed, *self.queue])
         self.unflushed = deque(sorted(together, key=_batch))
         self.queue.clear()
@@ -246,6 +348,7 @@ class PendingWrites:
 
     def suffix(self) -> list[Pending]:
         """In the order in which it came."""
+        self.unfold()
         received = (pending for _, pending in self.received)
         owed = (pending for pending in self.owed if pending not in self.superseded)
         together = dict.fromkeys(chain(owed, self.inherited, received, self.queue))
@@ -257,6 +360,7 @@ class PendingWrites:
 
     def drop(self, void: Iterable[Pending]) -> None:
         """These are no part of the suffix any more; those that are on their way to the disk overlay it until then."""
+        self.unfold()
         gone = set(void)
         self.owed = [pending for pending in self.owed if pending not in gone]
         self.inherited = [pending for pending in self.inherited if pending not in gone]
@@ -285,11 +389,13 @@ class PendingWrites:
 
     def inherit_received(self) -> None:
         """The version of the arc changes: what was received stays in the suffix."""
+        self.unfold()
         self.inherited += (pending for _, pending in self.received)
         self.received.clear()
 
     def forget_received(self) -> None:
         """This node is no holder: its copy will be made anew, and nobody asks for its suffix."""
+        self.unfold()
         self.inherited.clear()
         self.received.clear()
 
@@ -298,6 +404,9 @@ class PendingWrites:
         received = self.received
         while received and received[0][0] <= item:
             received.popleft()
+        arrived = self.arrived
+        while arrived and arrived[0].item <= item and arrived[0].batch <= self.context.commits.persisted:
+            arrived.popleft()
 
     def queue_suffix(self) -> None:
         """This node becomes the owner: the whole suffix is to be acknowledged by all, and readers wait for it."""
@@ -314,6 +423,7 @@ class PendingWrites:
 
     def inherit(self, other: PendingWrites) -> None:
         """Takes over what lies in this arc from a replica of the arcs before; it keeps nothing of that."""
+        other.unfold()
 
         def mine(pendings: Iterable[Pending]) -> list[Pending]:
             return [pending for pending in pendings if self.low <= pending.key < self.high]

@@ -54,16 +54,18 @@ class Receiver:
         """How far it is, 0 or 1: only the owner knows better."""
         return 1.0 if self.complete else 0.0
 
-    def take(self, message: Stream) -> None:
-        """Applies new items in order, and acknowledges once they are on disk."""
+    def take(self, message: Stream) -> StreamAck:
+        """Applies new items in order; returns what is to be acknowledged once they are on disk."""
         writes, context, version = self.writes, self.context, self.arc.version
         self.heard = context.now
         answers: list[Answer] = []
         items, self._taken = take(message, version, self.run, self._taken)
         for number, item in items:
             if isinstance(item, Writes):
-                writes.receive(number, item.pairs)
-                if self.complete and item.pairs:
+                if not self.complete:
+                    writes.receive(number, item.pairs)
+                elif item.pairs:
+                    writes.follow(number, item)
                     context.marks.note(writes.stretch, (version, version_in(item.pairs[-1][1])[1]))
             elif isinstance(item, Fill):
                 writes.receive(number, item.pairs)
@@ -75,15 +77,7 @@ class Receiver:
                 self._completed()
         if message.version == version and message.run == self.run:
             writes.forget_settled_suffix(message.settled)
-        if not message.items:
-            return
-        ack = StreamAck(message.end, version, self.run, self._taken, tuple(answers))
-
-        def acknowledge() -> None:
-            if not self.closed:
-                context.outbox.send_ack(self.source, ack)
-
-        context.commits.after_disk(acknowledge)
+        return StreamAck(message.end, version, self.run, self._taken, tuple(answers))
 
     def _compared(self, item: Fill | Compare) -> tuple[bool, list[Pair], bytes]:
         """Whether that range is the same here; and what is here, up to where it is looked at. The owner's range is cut

@@ -45,13 +45,17 @@ from wrpme.core.limits import (
 from wrpme.protocol import ring
 from wrpme.protocol.address import listed
 from wrpme.protocol.messages import (
-    Committed, Content, Done, EntryRequest, Failed, Get, GetSuffix, Reply, Results, Stream, Suffix, Transaction,
+    Committed, Content, Done, EntryRequest, Failed, Get, GetSuffix, Put, Reply, Results, Stream, StreamAck, Suffix,
+    Transaction, Update,
 )  # fmt: skip
 from wrpme.protocol.ring import owner_among
 from wrpme.protocol.view import Activated, Arc, NodeId
 
 
 CLOCK = "the owner has just started, and has not compared its clock with another one; nothing was changed, try again"
+_NOT_PLAIN = b"not plain"
+Taken = tuple[Receiver, StreamAck]
+"""Who took items of a stream, and what is to be acknowledged of that."""
 BUSY = "too many writes wait for the disks of the holders; nothing was changed, try again"
 
 
@@ -181,17 +185,33 @@ class Replica:
             self.when_acknowledged(pending, self._later(origin, type(request), outcome, pending))  # type: ignore[arg-type]
 
     def update(self, key: bytes, content: bytes, origin: Burst, reply: Done) -> bool:
-        """Carries out an update without a life span, as :meth:`execute` does; whoever calls has looked at the lease and
-        the disk. Returns False, and does nothing, where that takes more than this: the entry has a life span, or is
-        being removed, or too much waits."""
-        writes = self.writes
-        pending = writes.overlay.get(key)
-        held = pending.value if pending is not None else self.context.reader.get(key)
-        if (held is not None and held[16:24] != NO_EXPIRY) or self._is_full() or self.context.room.is_short:
+        """Carries out an update of a burst, as :meth:`write` does."""
+        held = self._held_plainly(key)
+        if held is _NOT_PLAIN:
             return False
-        written = self._queue(key, value_of((self.arc.version, writes.sequence + 1), 0, content), held)
+        written = self._queue(key, value_of((self.arc.version, self.writes.sequence + 1), 0, content), held)
         written.origin, written.reply = origin, reply
         return True
+
+    def write(self, key: bytes, request: Put | Update, origin: int) -> bool:
+        """Carries out a put or an update without a life span, as :meth:`execute` does; whoever calls has looked at the
+        lease. Returns False, and does nothing, where that takes more than this: the entry has a life span, or is
+        being removed, or is there already, or too much waits, or the disk hangs."""
+        held = self._held_plainly(key)
+        if held is _NOT_PLAIN or (held is not None and type(request) is Put) or self.context.disk.hung:
+            return False
+        written = self._queue(key, value_of((self.arc.version, self.writes.sequence + 1), 0, request.content), held)
+        written.origin, written.kind = origin, type(request)
+        written.reply, written.since = Done(request.id), self.context.now
+        return True
+
+    def _held_plainly(self, key: bytes) -> bytes | None:
+        """What the entry is where a write may replace it at once; else what nothing is."""
+        pending = self.writes.overlay.get(key)
+        held = pending.value if pending is not None else self.context.reader.get(key)
+        if (held is not None and held[16:24] != NO_EXPIRY) or self._is_full() or self.context.room.is_short:
+            return _NOT_PLAIN
+        return held
 
     def _is_full(self) -> bool:
         return (
@@ -355,12 +375,14 @@ class Replica:
     # --- the end of a turn, and of a write -----------------------------------------------------------------------
 
     def end_turn(self, disk_is_free: bool) -> None:
-        """Hands what was written to the copies: to those that count as soon as their node has answered what it was
-        sent before, to others at the latest with the batch for the disk, as nobody waits for their acknowledgement."""
+        """Hands what was written to the copies: to those that count where their node may be sent more, to others with
+        the batch for the disk, as nobody waits for their acknowledgement."""
         if self.serving:
+            outbox, now = self.context.outbox, self.context.now
             for copy in self.copies.values():
-                if self.context.outbox.may_stream(copy.node, self.context.now) if copy.counts else disk_is_free:
+                if outbox.may_stream(copy.node, disk_is_free, now) if copy.counts else disk_is_free:
                     copy.catch_up()
+            self.writes.forget_parts()
 
     def settle(self) -> bool:
         """Answers what is on disk and acknowledged; whether anything still waits."""
@@ -670,16 +692,15 @@ class Replica:
         """A copy began to count: the lease needs its node from now on."""
         self._needed = tuple(node for node, copy in self.copies.items() if copy.counts)
 
-    def on_stream(self, source: NodeId, message: Stream, may_begin: Callable[[Replica], bool]) -> None:
-        """Items from the owner."""
+    def on_stream(self, source: NodeId, message: Stream, may_begin: Callable[[Replica], bool]) -> Taken | None:
+        """Items from the owner; returns what is to be acknowledged once they are on disk."""
         context = self.context
         if self.role is Role.ASLEEP:
             if self.receiver is not None and source == self.receiver.source:
-                self.receiver.take(message)
-                self._dirty[self] = None
-            return
+                return self._take(self.receiver, message)
+            return None
         if self.role not in (Role.INCOMING, Role.HOLDER) or source != owner_among(self.context.alive, self.arc):
-            return
+            return None
         begins = message.first == 1 and (self.receiver is None or message.run > self.receiver.run)
         if begins and accepts(self.arc, message.version):
             self._close_receiver()  # who sends has given the former run up
@@ -687,13 +708,17 @@ class Replica:
                 room, first, end = context.room, self.first, self.arc.end
                 if not may_begin(self) or not room.may_take(first, end, message.size, context.now):
                     Receiver.refuse(context, source, message)
-                    return
+                    return None
                 self.writes.forget_received()
                 self._note_settled()  # who sends a copy serves, and the copy will have all that was settled
             self.receiver = Receiver(context, self.arc, self.writes, source, message.run, self.on_complete)
-        if self.receiver is not None:
-            self.receiver.take(message)
+        return self._take(self.receiver, message) if self.receiver is not None else None
+
+    def _take(self, receiver: Receiver, message: Stream) -> Taken:
+        acknowledgement = receiver.take(message)
+        if self.writes.unflushed:
             self._dirty[self] = None
+        return receiver, acknowledgement
 
     def _sender(self, node: NodeId) -> Sender:
         return Sender(self.context, self.arc, self.writes, node, self.need_counted, self.note_dirty)

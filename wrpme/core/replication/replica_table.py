@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from wrpme.core.context import NodeContext
-from wrpme.core.replication.replica import Replica, Role
+from wrpme.core.replication.replica import Replica, Role, Taken
 from wrpme.core.replication.sender import Sender, schedule
 from wrpme.core.replication.wiping import Wiping
 from wrpme.core.limits import COPIES_IN_MAX
 from wrpme.protocol import ring
-from wrpme.protocol.messages import (
-    Stream, StreamAck,
-)  # fmt: skip
+from wrpme.protocol.messages import Stream, StreamAck, StreamAcks
 from wrpme.protocol.ring import owner_among
 from wrpme.protocol.view import Arc, NodeId, Patch, View
 from wrpme.protocol.view_index import index_of
@@ -32,6 +31,7 @@ class ReplicaTable:
         self.wiping = Wiping(context)
         self._ends: list[int] = []
         """Of the arcs of ``mine``."""
+        self._settle_due = False
         self._may_schedule = False
         """Something changed by which another copy may begin."""
         self._state = (False, False)
@@ -201,12 +201,19 @@ class ReplicaTable:
             if copy.node == node:
                 copy.on_link()
 
+    def settle_soon(self) -> None:
+        """The disk, or a copy, has acknowledged something: once for all that this turn brings."""
+        self._settle_due = True
+
     def end_turn(self, disk_is_free: bool) -> None:
-        """What was written since the last one goes to the copies."""
+        """Answers what is acknowledged. What was written goes to the copies with the batch for the disk; to a node that
+        has not answered enough by then, as soon as it has."""
+        if self._settle_due:
+            self.settle()
         if self._may_schedule:
             self._may_schedule = schedule(self.copies(), self.context.now)
         dirty = self.dirty
-        for replica in list(dirty):
+        for replica in list(dirty) if disk_is_free or self.context.outbox.is_behind else ():
             if replica.copies:
                 replica.end_turn(disk_is_free)
             if not (replica.writes.queue or replica.writes.unflushed):
@@ -219,6 +226,7 @@ class ReplicaTable:
 
     def settle(self) -> None:
         """Answers what the disk and the copies have acknowledged."""
+        self._settle_due = False
         dirty = self.dirty
         for replica in list(dirty):
             if not replica.settle():
@@ -226,18 +234,62 @@ class ReplicaTable:
 
     # --- streams -------------------------------------------------------------------------------------------------
 
-    def on_stream(self, source: NodeId, message: Stream) -> None:
-        """Items of a copy that this node receives."""
-        replica = self.ending(message.end)
-        if replica is None:
+    def on_streams(self, source: NodeId, life: int, streams: Sequence[Stream], number: int = 0) -> None:
+        """Items of copies that this node receives from that life of a node, in a message of that number: acknowledged
+        by it where all of them were taken, else each by itself."""
+        taken: list[Taken] = []
+        is_whole = number > 0
+        for message in streams:
+            replica = self.ending(message.end)
+            part = replica.on_stream(source, message, self._may_begin) if replica is not None else None
+            if part is None:
+                is_whole = False
+                continue
+            ack = part[1]
+            taken.append(part)
+            if (
+                ack.upto + 1 < message.first + len(message.items)
+                or ack.answers
+                or ack.run != message.run
+                or ack.version != message.version
+            ):
+                is_whole = False
+        self.context.commits.after_disk(partial(self._acknowledge, source, life, number, is_whole, taken))
+
+    def _acknowledge(self, source: NodeId, life: int, number: int, is_whole: bool, taken: Sequence[Taken]) -> None:
+        """Nothing of a run that was given up since, or of an older version of its arc: from when that is frozen this
+        node acknowledges no write of it."""
+        outbox = self.context.outbox
+        if is_whole and not any(receiver.closed for receiver, _ in taken):
+            outbox.answer_streams(source, life, number)
             return
-        replica.on_stream(source, message, self._may_begin)
+        outbox.answer_streams(source, life, -number)
+        for receiver, ack in taken:
+            if not receiver.closed:
+                outbox.send_ack(source, ack)
 
     def _may_begin(self, replica: Replica) -> bool:
         """Whether this node can take one more copy."""
         now = self.context.now
         active = sum(other.receiver.active(now) for other in self.mine if other.receiver and other is not replica)
         return active < COPIES_IN_MAX and self.context.commits.persisted >= self.wiping.wiped
+
+    def on_acks(self, source: NodeId, message: StreamAcks) -> None:
+        """The receiver of copies of this node answers."""
+        context = self.context
+        life = context.settings.incarnation
+        if not message.life:  # the answer of an earlier release, which knows no numbers
+            context.outbox.forget_streams(source)
+        for number in message.numbers:
+            # The numbers of a former life of this node mean nothing: it has sent other writes under them.
+            sent = context.outbox.on_answered(source, abs(number)) if message.life == life else None
+            if sent is not None:
+                context.replication.add(context.now - sent.at)
+                for ack in sent.acks if number > 0 else ():
+                    self.on_ack(source, ack)
+        context.outbox.acknowledged_at[source] = context.now
+        for ack in message.acks:
+            self.on_ack(source, ack)
 
     def on_ack(self, source: NodeId, message: StreamAck) -> None:
         """The receiver of a copy of this node answers."""
@@ -248,6 +300,6 @@ class ReplicaTable:
         if copy is not None:
             before = copy.phase
             copy.on_ack(message)
-            replica.settle()
+            self.settle_soon()
             if copy.phase is not before:
                 self._may_schedule = True

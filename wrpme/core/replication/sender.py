@@ -21,7 +21,7 @@ from math import inf
 from wrpme.core.context import NodeContext
 from wrpme.core.layout import digest_of, hash_in, removal
 from wrpme.core.replication.pending import Pending, PendingWrites
-from wrpme.core.replication.stream import Outgoing
+from wrpme.core.replication.stream import ITEM_BYTES, Outgoing, bytes_of
 from wrpme.core.retry import Retry
 from wrpme.core.limits import (
     COPIES_OUT_MAX, COPY_OUTBOX_BYTES_MAX, COPY_RETRY_SECONDS_MAX, COPY_RETRY_SECONDS_MIN, COPY_SILENCE_SECONDS,
@@ -154,10 +154,11 @@ class Sender:
         self._settled = self._settled_told = 0
         self.progress_at = context.now
 
-    def _push(self, item: Item) -> int:
+    def _push(self, item: Item, size: int = 0) -> int:
+        """``size`` is about that of the item in bytes, where it is known."""
         if self._stream.all_acknowledged:
             self.progress_at = self.context.now
-        number = self._stream.push(item)
+        number = self._stream.push(item, size or bytes_of(item))
         self._unsettled.append((number, self.writes.sequence))
         return number
 
@@ -238,16 +239,16 @@ class Sender:
 
     def _send(self) -> None:
         self._stream.settle(self._settled)
-        for message in self._stream.fresh():
+        for message, size in self._stream.fresh():
             self._settled_told = self._settled
-            self.context.outbox.send_stream(self.node, message, self.context.now)
+            self.context.outbox.send_stream(self.node, message, size, self.context.now)
 
     def tell_settled(self) -> None:
         """Where nothing else is to be said: the holder's suffix need not be kept for ever."""
         if self.counts and self._settled_told < self._settled and self._stream.all_acknowledged:
             self._settled_told = self._settled
             self._stream.settle(self._settled)
-            self.context.outbox.send_stream(self.node, self._stream.news(), self.context.now)
+            self.context.outbox.send_stream(self.node, self._stream.news(), ITEM_BYTES, self.context.now)
 
     def catch_up(self) -> None:
         """Hands over what was written since the last time."""
@@ -266,19 +267,24 @@ class Sender:
             self.streamed = writes.sequence
             self._marks += self._push_writes(fresh)
 
-    def _push_writes(self, pendings: Sequence[Pending], last: Container[Pending] = ()) -> list[tuple[int, int]]:
+    def _push_writes(
+        self, pendings: Sequence[Pending], last: Container[Pending] | None = None
+    ) -> list[tuple[int, int]]:
         """Items of writes, each with the number of its last one. An item ends with one of ``last``, if there are any;
         else with one that closes a transaction, or is none of one."""
+        if self.counts and last is None:
+            parts = self.writes.parts(pendings)
+            return [(self._push(writes, size), number) for writes, size, number in parts]
         items: list[tuple[int, int]] = []
         pairs: list[Pair] = []
         size = 0
         for pending in pendings:
             # Before the copy counts it may be sent a part of a transaction, whose rest the comparison will meet: until
             # then it is no holder, and nobody takes over from it.
-            if self.counts or pending.key < self.cursor:
+            if last is not None or pending.key < self.cursor:
                 pairs.append((pending.key, pending.value))
                 size += len(pending.key) + len(pending.value)
-                if size >= STREAM_BYTES_USUAL and (pending in last if last else pending.closes):
+                if size >= STREAM_BYTES_USUAL and (pending in last if last is not None else pending.closes):
                     items.append((self._push(Writes(tuple(pairs))), pending.number))
                     pairs, size = [], 0
         if pairs:
@@ -403,8 +409,8 @@ class Sender:
 
     def again(self) -> None:
         """What is not acknowledged is sent again."""
-        for message in self._stream.again():
-            self.context.outbox.send_stream(self.node, message, self.context.now)
+        for message, size in self._stream.again():
+            self.context.outbox.send_stream(self.node, message, size, self.context.now)
 
     def on_link(self) -> None:
         """A new connection: what was on its way may be lost, and news of what is settled, which nobody acknowledges."""

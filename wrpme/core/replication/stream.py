@@ -12,22 +12,18 @@ from wrpme.core.limits import STREAM_BYTES_USUAL
 from wrpme.protocol.messages import Fill, Item, Stream, StreamAck, Writes
 
 _WITH_PAIRS = (Fill, Writes)
+ITEM_BYTES = 64
+"""About what an item takes beside its pairs."""
 
 
 def bytes_of(item: Item) -> int:
     """About how large an item is on the wire."""
     if isinstance(item, _WITH_PAIRS):
-        size = 64
+        size = ITEM_BYTES
         for key, value in item.pairs:
             size += len(key) + len(value)
         return size
-    return 64
-
-
-def size_of_stream(message: Stream) -> int:
-    """About how large a message is on the wire."""
-    items = message.items
-    return bytes_of(items[0]) if len(items) == 1 else sum(map(bytes_of, items))
+    return ITEM_BYTES
 
 
 def acks_in_parts(acks: Iterable[StreamAck]) -> Iterator[tuple[StreamAck, ...]]:
@@ -56,24 +52,23 @@ class Outgoing:
         self.bytes = 0
         """Of what is not acknowledged."""
         self._unacknowledged: deque[tuple[int, Item, int]] = deque()
-        self._unsent: list[Item] = []
+        self._unsent: list[tuple[Item, int]] = []
         self._settled = 0
 
-    def push(self, item: Item) -> int:
-        """Adds an item; gives its number."""
+    def push(self, item: Item, size: int) -> int:
+        """Adds an item, of about so many bytes; gives its number."""
         self.last += 1
-        size = bytes_of(item)
         self.bytes += size
         self._unacknowledged.append((self.last, item, size))
-        self._unsent.append(item)
+        self._unsent.append((item, size))
         return self.last
 
     def settle(self, item: int) -> None:
         """What came with the items up to this one is acknowledged by all holders: the next message says so."""
         self._settled = item
 
-    def fresh(self) -> list[Stream]:
-        """The items that were never sent, to be sent now."""
+    def fresh(self) -> list[tuple[Stream, int]]:
+        """The items that were never sent, to be sent now; with about how large each message is."""
         items, self._unsent = self._unsent, []
         return self._messages(self.last - len(items) + 1, items)
 
@@ -81,23 +76,20 @@ class Outgoing:
         """A message without items, only to tell what is settled."""
         return Stream(self.end, self.version, self.run, self.last + 1, (), self._settled)
 
-    def again(self) -> list[Stream]:
+    def again(self) -> list[tuple[Stream, int]]:
         """Everything unacknowledged, to be sent again."""
         self._unsent = []
-        return self._messages(self.acknowledged + 1, [item for _, item, _ in self._unacknowledged])
+        return self._messages(self.acknowledged + 1, [(item, size) for _, item, size in self._unacknowledged])
 
-    def _messages(self, first: int, items: Sequence[Item]) -> list[Stream]:
-        if len(items) == 1:
-            size = self.size if first == 1 else 0
-            return [Stream(self.end, self.version, self.run, first, tuple(items), self._settled, size)]
-        messages: list[Stream] = []
+    def _messages(self, first: int, items: Sequence[tuple[Item, int]]) -> list[tuple[Stream, int]]:
+        messages: list[tuple[Stream, int]] = []
         start = size = 0
-        for index, item in enumerate(items):
-            size += bytes_of(item)
+        for index, (_, bytes_of_item) in enumerate(items):
+            size += bytes_of_item
             if size >= STREAM_BYTES_USUAL or index + 1 == len(items):
-                part, number = tuple(items[start : index + 1]), first + start
+                part, number = tuple([item for item, _ in items[start : index + 1]]), first + start
                 told = self.size if number == 1 else 0
-                messages.append(Stream(self.end, self.version, self.run, number, part, self._settled, told))
+                messages.append((Stream(self.end, self.version, self.run, number, part, self._settled, told), size))
                 start, size = index + 1, 0
         return messages
 

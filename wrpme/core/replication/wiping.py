@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from wrpme.core.context import NodeContext
 from wrpme.core.layout import hash_in, key_range, operations_for, removal
-from wrpme.core.stats.slot_counts import size_of
+from wrpme.core.stats.slot_counts import user_bytes_of
 from wrpme.core.limits import WIPE_BYTES_MAX, WIPE_ENTRIES_MAX
 
 
@@ -61,7 +61,7 @@ class Wiping:
                     range_.cursor = key
                     return True
                 self.wiped = context.commits.write(operations_for(key, removal((0, 0)), value))
-                context.slots.add(hash_in(key), -1, -size_of(key, value))
+                context.slots.add(hash_in(key), -1, -user_bytes_of(key, len(value)))
                 size += len(value)
             del self._foreign[place]
         return False

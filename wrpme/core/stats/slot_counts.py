@@ -14,13 +14,13 @@ def counts_of(reader: Reader) -> SlotCounts:
     """Of all that a store has: every entry is read once."""
     counts = SlotCounts()
     for key, value in reader.scan(*ENTRIES):
-        counts.add(hash_in(key), 1, size_of(key, value))
+        counts.add(hash_in(key), 1, user_bytes_of(key, len(value)))
     return counts
 
 
-def size_of(key: bytes, value: bytes) -> int:
-    """Bytes of an entry that are its user's: alias and content."""
-    return len(key) - 9 + len(value) - HEADER_BYTES
+def user_bytes_of(key: bytes, value_bytes: int) -> int:
+    """Bytes of an entry that are its user's, alias and content; its value has so many."""
+    return len(key) - 9 + value_bytes - HEADER_BYTES
 
 
 class SlotCounts:

@@ -215,7 +215,8 @@ class Session(Wire):
                 self._greet()
         if messages:
             self.arrived(messages, self._decoder.has_later, now)
-        self.count_partial(now)
+        if self._partial_bytes or self._decoder.pending_bytes or self.backlog:
+            self.count_partial(now)
 
     def hand_over(self, successor: Session) -> None:
         """Gives the connection, and what came in on it, to a session that speaks its protocol."""
@@ -276,7 +277,8 @@ class Session(Wire):
     def flush(self) -> None:
         self.count_answered()
         super().flush()
-        self.pumped()
+        if self.outbox or self._held or self.ended:
+            self.pumped()
 
     def count_answered(self) -> None:
         """Counts the answers that leave now; each is a frame."""
