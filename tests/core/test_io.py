@@ -112,7 +112,8 @@ def test_memory_is_shared_out() -> None:
     for most in (MEMORY_MAX_MIN, 2 * MEMORY_MAX_MIN, 3_000_000_000, 64 << 30):
         shares = Memory.of(most)
         parts = [getattr(shares, name) for name in Memory.__struct_fields__]
-        assert sum(parts) + 2 * WRITE_BUFFER_BYTES == most and min(parts) >= Memory().cache
+        assert sum(parts) + 2 * WRITE_BUFFER_BYTES == most and shares.cache >= Memory().cache
+        assert shares.hot >= Memory().hot // 2
         assert min(shares.answers, shares.pending, shares.frames) > CONTENT_BYTES_MAX
         assert min(shares.forwards, shares.link) >= 2 * CONTENT_BYTES_MAX, "cas has two"
         usual = [getattr(Memory(), name) for name in Memory.__struct_fields__[:-1]]

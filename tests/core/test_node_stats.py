@@ -25,6 +25,8 @@ FIELDS = {
     "redis_sessions": int,
     "held_bytes": int,
     "bytes_max": int,
+    "hot_bytes": int,
+    "store_reads": int,
     "slow_requests": int,
     "wrong_passwords": int,
     "slow_last": str,

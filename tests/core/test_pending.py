@@ -314,13 +314,12 @@ def test_who_is_told_what_was_before_has_the_same_as_who_looks(
     arcs = {disk: whole(disk) for disk in (owner, told, looks)}
     number = 0
     for item, batch in enumerate(batches, 1):
-        pendings: list[Pending] = []
         for alias, content, expiry in batch:
             number += 1
             value = value_of((1, number), expiry, content) if content else removal((1, number))
-            pendings.append(write(arcs[owner], (key(alias), value)))
-            pendings[-1].number = number
-        for writes, _, _ in arcs[owner].parts(pendings):
+            write(arcs[owner], (key(alias), value)).number = number
+        arcs[owner].sequence = number
+        for writes, _, _ in arcs[owner].parts_since(number - len(batch)):
             arcs[told].follow(item, writes)
             arcs[looks].receive(item, writes.pairs)
         if lands:

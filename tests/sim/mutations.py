@@ -46,6 +46,8 @@ SOUGHT: dict[str, Sought] = {
     "down_beside_live": Sought("usurping", 2, 2),
     "acknowledged_before_sync": Sought("scanning", 1),
     "acknowledged_whole": Sought("lost", 1),
+    "hot_values_outlive_ownership": Sought("usurping", 2, 2),
+    "hot_values_outlive_writes": Sought("", 1),
     "acknowledged_after_freeze": Sought("halfway", 7, 7),
     "keeps_removed": Sought("moving", 1),
     "keeps_its_role": Sought("usurping", 6, 6),

@@ -16,6 +16,7 @@ from wrpme.core.event_log import EventLog
 from wrpme.core.health.failure_detector import HeartbeatLeases
 from wrpme.core.health.room import Room
 from wrpme.core.group_commit import GroupCommit
+from wrpme.core.hot_values import HotValues
 from wrpme.core.io import Process, Reader, LogLine, Settings, Emit
 from wrpme.core.layout import MARK_PREFIX, mark_in, successor
 from wrpme.core.outbox import Origin, Outbox, Part
@@ -126,6 +127,7 @@ class NodeContext:
         """So many neighbours have told what their wall clocks show."""
         self.marks = Marks(mark_in(key, value) for key, value in reader.scan(MARK_PREFIX, successor(MARK_PREFIX)))
         self.commits = GroupCommit(self.marks)
+        self.hot = HotValues(reader, self.process.memory.hot)
         self.disk: DiskPace = self.commits.disk
         """How this node's own disk takes batches."""
         self.traces = Traces(self.say, lambda: self.now)

@@ -74,6 +74,11 @@ class GroupCommit:
         """What gathered may leave for the disk, and for the holders with it."""
         return not self._in_flight
 
+    @property
+    def may_leave(self) -> bool:
+        """Something gathered, and no batch is on its way to the disk."""
+        return bool(self._operations) and not self._in_flight
+
     def flush(self, now: float) -> Persist | None:
         """The gathered batch, which leaves for the disk now; None while another one is on its way: it gathers on."""
         if not self._operations or self._in_flight:

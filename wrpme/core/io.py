@@ -388,6 +388,8 @@ class Memory(Struct, frozen=True):
     behind: int = 1024 * MIB
     """What all subscribers of Redis have not taken. Beyond it those that have much to take are closed when there is
     more for them."""
+    hot: int = 64 * MIB
+    """Values that were read or overwritten lately."""
     cache: int = 64 * MIB
     """Blocks of LevelDB's tables."""
 
@@ -401,8 +403,9 @@ class Memory(Struct, frozen=True):
         eighth = most // 8
         answers, forwards, pending = (min(each, eighth) for each in (usual.answers, usual.forwards, usual.pending))
         link, frames, behind = min(usual.link, eighth), min(usual.frames, 2 * eighth), min(usual.behind, eighth)
-        rest = most - answers - forwards - pending - link - frames - behind - 2 * WRITE_BUFFER_BYTES
-        return Memory(answers, forwards, pending, link, frames, behind, rest)
+        hot = min(usual.hot, eighth // 4)
+        rest = most - hot - answers - forwards - pending - link - frames - behind - 2 * WRITE_BUFFER_BYTES
+        return Memory(answers, forwards, pending, link, frames, behind, hot, rest)
 
 
 class Process:

@@ -225,6 +225,8 @@ class Node:
         """One input at the time ``now``, which never goes back; gives the effects in order."""
         context = self.context
         context.now, view = now, context.view
+        if type(given) is TurnEnded and not self._has_work(given):
+            return []
         if now - context.heartbeats.due > LATE_SECONDS:
             self.self_check.be_late(now - context.heartbeats.due)
         kind = type(given)
@@ -241,17 +243,32 @@ class Node:
             return self._finish_hot(inf if is_at_rest else context.now + TICK_SECONDS)
         return self._finish_hot(context.heartbeats.due) if said in _BEATS else self._finish()
 
-    def _on_requested(self, given: Requested) -> None:
-        if not self.fast_path.take(given.session, given.request):
-            self.router.request(given.session, given.request)
+    def _has_work(self, given: TurnEnded) -> bool:
+        """Whether the end of a turn is more than that what was answered in it is counted: most turns bring a write or
+        two that wait for the disk."""
+        context = self.context
+        if self.table.has_work or context.commits.may_leave or context.outbox.has_messages:
+            return True
+        if context.followed is not None or context.outbox.effects or context.outbox.reports:
+            return True
+        self._count_answers(given)
+        return False
 
-    def _on_turn_ended(self, given: TurnEnded) -> None:
+    def _count_answers(self, given: TurnEnded) -> None:
         context = self.context
         if context.responses.at_once:
             seconds = context.now - given.since
             if seconds >= context.slow.threshold_seconds:
                 context.slow_turn(context.responses.at_once, seconds)
             context.responses.end_turn(seconds)
+
+    def _on_requested(self, given: Requested) -> None:
+        if not self.fast_path.take(given.session, given.request):
+            self.router.request(given.session, given.request)
+
+    def _on_turn_ended(self, given: TurnEnded) -> None:
+        context = self.context
+        self._count_answers(given)
         # Before the disk: what is acknowledged was handed to every copy.
         self.table.end_turn(context.commits.disk_is_free)
         context.flush_disk()

@@ -227,6 +227,11 @@ class Outbox:
             ack = replace(ack, answers=before.answers + ack.answers)
         of[key] = ack
 
+    @property
+    def has_messages(self) -> bool:
+        """Whether something for another node leaves at the end of the turn."""
+        return bool(self._streams or self._answers or self._acks)
+
     def flush_messages(self, now: float) -> None:
         """What gathered for each node leaves as one message, or as few where it is large."""
         for node in list(self._streams):

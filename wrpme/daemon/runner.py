@@ -60,7 +60,7 @@ from wrpme.protocol.codec import encode
 from wrpme.protocol.histogram import Latency
 from wrpme.protocol.identities import Published
 from wrpme.protocol.messages import (
-    Content, Envelope, Failed, Forward, Forwarded, GetView, Many, Notice, Reply, Request, Results, Text,
+    Content, Done, Envelope, Failed, Forward, Forwarded, GetView, Many, Notice, Reply, Request, Results, Text,
     Transaction, Watch,
 )  # fmt: skip
 
@@ -256,7 +256,8 @@ class Runner:
 
     def serve(self, wire: Wire, messages: Sequence[Request | Envelope], now: float) -> int:
         """See :class:`wrpme.daemon.net.connection.Host`. The hot path."""
-        if not self._begin_turn(now):
+        is_on = self._turn_due and not self._over and self._jumped is None
+        if not (is_on or self._begin_turn(now)):
             return self._decline(wire, messages)
         node, number = self._node, wire.number
         done = 0
@@ -271,10 +272,12 @@ class Runner:
                         self._turn_bytes += len(message.requests) * MANY_TURN_BYTES
                 done += 1
                 for effect in effects:
-                    if type(effect) is ReplyTo:
-                        self._reply(effect)
-                    else:
+                    if type(effect) is not ReplyTo:
                         self._carry_out(effect, now)
+                    elif effect.session == number:
+                        self._reply(effect, wire)
+                    else:
+                        self._reply(effect)
                 if wire.full or self._turn_bytes >= TURN_BYTES:
                     break
         except Exception as error:
@@ -530,11 +533,14 @@ class Runner:
         else:
             threading.Thread(target=work, name="view", daemon=True).start()
 
-    def _reply(self, effect: ReplyTo) -> None:
-        wire = self._wires.get(effect.session)
+    def _reply(self, effect: ReplyTo, wire: Wire | None = None) -> None:
+        wire = wire or self._wires.get(effect.session)
         if wire is None:
             return
         reply, kind = effect.reply, type(effect.reply)
+        if kind is Done and effect.valid_until == inf and not wire.takes_replies:
+            wire.put(encode(reply))
+            return
         size = large_size(reply)
         if size or kind is Failed or kind is Envelope:
             self._turn_bytes += size or refused_size(reply)

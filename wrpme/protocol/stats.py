@@ -108,6 +108,10 @@ class NodeStats(Struct, frozen=True):
     """Of all data here, copies included."""
     bytes_max: int = 0
     """What that may be at most; 0: no limit."""
+    hot_bytes: int = 0
+    """Of values that were read or overwritten lately, which it keeps in memory."""
+    store_reads: int = 0
+    """Gets and writes since its start that found the value before not there, and looked into the store."""
     slow_requests: int = 0
     """Those that took longer than the threshold."""
     wrong_passwords: int = 0

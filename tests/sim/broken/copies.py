@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
+
 from msgspec.structs import replace
 
 from tests.sim.broken import Broken
@@ -49,8 +51,8 @@ def first_part_is_all() -> Broken:
     """The first part of a suffix that a holder acknowledges counts for all of it."""
     honest = Sender._push_writes
 
-    def push_writes(self: Sender, pendings: Sequence[Pending]) -> list[tuple[int, int]]:
-        items = honest(self, pendings)
+    def push_writes(self: Sender, pendings: Sequence[Pending], last: Any = None) -> list[tuple[int, int]]:
+        items = honest(self, pendings, last)
         return [(items[0][0], number) for _, number in items]
 
     return Sender, "_push_writes", push_writes

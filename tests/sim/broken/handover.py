@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from tests.sim.broken import Broken
 from wrpme.core.replication.reconciled import Reconciled
+from wrpme.core.hot_values import HotValues
 from wrpme.core.layout import REMOVED, expiry_in, version_in
 from wrpme.core.replication import takeover, pending as contents, replica, sender
 from wrpme.core.replication.pending import Pending
@@ -252,3 +253,13 @@ def settled_in_memory() -> Broken:
             del vars(self._commits)["write"]
 
     return Reconciled, "note", note
+
+
+def hot_values_outlive_ownership() -> Broken:
+    """Who becomes the owner of an arc again still believes what it knew of the values there."""
+    return HotValues, "clear", lambda self: None
+
+
+def hot_values_outlive_writes() -> Broken:
+    """An owner keeps the value of an entry in its memory while the entry is overwritten."""
+    return HotValues, "forget", lambda self, key: None

@@ -21,6 +21,8 @@ class Marks:
     def __init__(self, known: Iterable[tuple[int, int, Version]]) -> None:
         self._known: dict[tuple[int, int], Version] = {(first, last): version for first, last, version in known}
         self._fresh: dict[tuple[int, int], Version] = {}
+        self._keys: dict[tuple[int, int], bytes] = {}
+        """Of stretches that were noted: it is the same ones all the time."""
 
     def note(self, stretch: tuple[int, int], version: Version) -> None:
         """This node has all writes of the stretch up to this one, once the batch that gathers is on the disk."""
@@ -33,7 +35,10 @@ class Marks:
             if stretch not in self._known:
                 found += self._carve(*stretch)
             self._known[stretch] = version
-            found.append((mark_key(*stretch), mark_value(version)))
+            key = self._keys.get(stretch)
+            if key is None:
+                key = self._keys[stretch] = mark_key(*stretch)
+            found.append((key, mark_value(version)))
         self._fresh.clear()
         return found
 
@@ -60,6 +65,7 @@ class Marks:
         found: list[Operation] = []
         for low, high in [known for known in self._known if first <= known[1] and known[0] <= last]:
             version = self._known.pop((low, high))
+            self._keys.pop((low, high), None)
             found.append((mark_key(low, high), None))
             for rest in ((low, first - 1), (last + 1, high)):
                 if rest[0] <= rest[1]:

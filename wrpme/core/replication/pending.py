@@ -28,7 +28,7 @@ from wrpme.core.context import NodeContext
 from wrpme.core.io import BurstDone, Operation
 from wrpme.core.outbox import Origin
 from wrpme.core.layout import (
-    NO_EXPIRY, REMOVED, alias_in, beside, content_in, expiry_in, hash_in, hint_of, key_range,
+    HEADER_BYTES, NO_EXPIRY, REMOVED, alias_in, beside, content_in, expiry_in, hash_in, hint_of, key_range,
 )  # fmt: skip
 from wrpme.core.replication.key_order import Order
 from wrpme.core.replication.stream import ITEM_BYTES
@@ -93,6 +93,11 @@ class Pending(Struct, eq=False):
     waiters: list[Callable[[bool], None]] | None = None
     _content: bytes | None = None
 
+    @property
+    def overwrites(self) -> bool:
+        """It gives an entry that was there another content, which is not empty."""
+        return (self.before is None or self.before.size > 0) and len(self.value) > HEADER_BYTES
+
     def content(self) -> bytes:
         """The content of its value; all who ask share it."""
         if self._content is None:
@@ -126,7 +131,7 @@ class PendingWrites:
         self.pending_bytes = 0
         """Of the queue; see :meth:`hold`."""
         self._parts: list[tuple[Writes, int, int]] = []
-        self._parts_of = 0, 0
+        self._parts_of = -1, -1
 
     def hold(self, change: int) -> None:
         """The queue keeps so many bytes more, or less."""
@@ -138,13 +143,16 @@ class PendingWrites:
         queue = self.queue
         return [queue[-back] for back in range(min(self.sequence - number, len(queue)), 0, -1)]
 
-    def parts(self, pendings: Sequence[Pending]) -> list[tuple[Writes, int, int]]:
-        """Writes of the queue as items for copies that have all that was before, each with about its size in bytes and
-        the number of its last write, which ends a transaction or is none of one. The copies share them, until
-        :meth:`forget_parts`."""
-        if self._parts_of == (pendings[0].number, pendings[-1].number):
+    def parts_since(self, number: int) -> list[tuple[Writes, int, int]]:
+        """The writes of the queue after that number as items for copies that have all that was before, each with about
+        its size in bytes and the number of its last write, which ends a transaction or is none of one. The copies share
+        them, until :meth:`forget_parts`."""
+        if self._parts_of == (number, self.sequence):
             return self._parts
         found: list[tuple[Writes, int, int]] = []
+        pendings = self.since(number)
+        if not pendings:
+            return found
         pairs: list[Pair] = []
         changes: list[tuple[int, int, int]] = []
         size, end = ITEM_BYTES, pendings[-1]
@@ -156,13 +164,13 @@ class PendingWrites:
             if pending is end or (size >= STREAM_BYTES_USUAL and pending.closes):
                 found.append((Writes(tuple(pairs), tuple(changes)), size, pending.number))
                 pairs, changes, size = [], [], ITEM_BYTES
-        self._parts, self._parts_of = found, (pendings[0].number, end.number)
+        self._parts, self._parts_of = found, (number, self.sequence)
         return found
 
     def forget_parts(self) -> None:
         """All copies have them, or will ask for others."""
         if self._parts:
-            self._parts, self._parts_of = [], (0, 0)
+            self._parts, self._parts_of = [], (-1, -1)
 
     @property
     def committed(self) -> int:
@@ -322,10 +330,12 @@ class PendingWrites:
             context.responses.burst(Update, context.now - origin.since, origin.count, origin.failed)
             context.outbox.effects.append(BurstDone(origin.session, origin.number, tuple(origin.failed)))
 
-    def drop_overlay(self, pending: Pending) -> None:
-        """A reader may take it from the store."""
+    def drop_overlay(self, pending: Pending) -> bool:
+        """A reader may take it from the store; returns whether no later write of the entry is here."""
         if self.overlay.get(pending.key) is pending:
             del self.overlay[pending.key]
+            return True
+        return False
 
     def land(self, persisted: int) -> None:
         """What was received is on disk up to this batch: nobody waits for it, as only an owner answers."""

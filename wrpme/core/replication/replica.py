@@ -37,7 +37,7 @@ from wrpme.core.replication.receiver import Receiver
 from wrpme.core.replication.sender import Sender
 from wrpme.core.transaction import Planned, plan
 from wrpme.core.retry import Retry
-from wrpme.core.slow_writes import explain
+from wrpme.core.stats.slow_writes import explain
 from wrpme.errors import BusyError, FullError, IndeterminateError, UnavailableError, UnstableError, WrpmeError
 from wrpme.core.limits import (
     ANSWER_BYTES_USUAL, PENDING_BYTES_MAX, PENDING_WRITES_MAX, STREAM_BYTES_PER_SECOND_MIN,
@@ -131,7 +131,7 @@ class Replica:
             context.refuse(origin, request, self.refusal())
             return
         pending = self.writes.overlay.get(key)
-        held = pending.value if pending is not None else context.reader.get(key)
+        held = pending.value if pending is not None else context.hot.values.get(key) or context.hot.look(key)
         known = held is not None
         if held is not None:
             expiry = expiry_in(held)
@@ -208,7 +208,8 @@ class Replica:
     def _held_plainly(self, key: bytes) -> bytes | None:
         """What the entry is where a write may replace it at once; else what nothing is."""
         pending = self.writes.overlay.get(key)
-        held = pending.value if pending is not None else self.context.reader.get(key)
+        hot = self.context.hot
+        held = pending.value if pending is not None else hot.values.get(key) or hot.look(key)
         if (held is not None and held[16:24] != NO_EXPIRY) or self._is_full() or self.context.room.is_short:
             return _NOT_PLAIN
         return held
@@ -309,6 +310,7 @@ class Replica:
         """A further write, of the next version."""
         writes = self.writes
         writes.sequence += 1
+        self.context.hot.forget(key)
         self.context.marks.note(writes.stretch, (self.arc.version, writes.sequence))
         pending = writes.apply(key, value, held)
         pending.number = writes.sequence
@@ -409,12 +411,13 @@ class Replica:
 
     def _commit(self, persisted: int, through: int | None) -> None:
         queue, context = self.writes.queue, self.context
-        before, released = len(queue), 0
+        before, released, hot = len(queue), 0, context.hot
         followed = context.followed if self.serving else None
         while queue and queue[0].batch <= persisted and (through is None or queue[0].number <= through):
             pending = queue.popleft()
             released += pending.held_bytes
-            self.writes.drop_overlay(pending)
+            if self.writes.drop_overlay(pending) and self.serving and pending.overwrites:
+                hot.keep(pending.key, pending.value)
             if followed is not None:  # committed: whatever happens from here on, nobody takes it back
                 followed.note(pending.key, pending.value, pending.by_clock)
             origin = pending.origin
@@ -538,6 +541,7 @@ class Replica:
 
     def _begin_takeover(self) -> None:
         self.serving = self.swept = False
+        self.context.hot.clear()  # others may have written since this node has served the arc
         self.copies = {}
         self._close_receiver()
         self._needed = ()

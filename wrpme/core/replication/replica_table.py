@@ -205,6 +205,11 @@ class ReplicaTable:
         """The disk, or a copy, has acknowledged something: once for all that this turn brings."""
         self._settle_due = True
 
+    @property
+    def has_work(self) -> bool:
+        """Whether the end of the turn has something to do here beside what leaves with a batch for the disk."""
+        return self._settle_due or self._may_schedule or (self.context.outbox.is_behind and bool(self.dirty))
+
     def end_turn(self, disk_is_free: bool) -> None:
         """Answers what is acknowledged. What was written goes to the copies with the batch for the disk; to a node that
         has not answered enough by then, as soon as it has."""

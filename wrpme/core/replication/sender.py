@@ -263,25 +263,25 @@ class Sender:
         """Into the stream what was written since the last time: a comparison that follows sees it here and there."""
         writes = self.writes
         if writes.sequence > self.streamed:
-            fresh = writes.since(self.streamed)
-            self.streamed = writes.sequence
-            self._marks += self._push_writes(fresh)
+            before, self.streamed = self.streamed, writes.sequence
+            if self.counts:
+                for item, size, number in writes.parts_since(before):
+                    self._marks.append((self._push(item, size), number))
+            else:
+                self._marks += self._push_writes(writes.since(before))
 
     def _push_writes(
         self, pendings: Sequence[Pending], last: Container[Pending] | None = None
     ) -> list[tuple[int, int]]:
         """Items of writes, each with the number of its last one. An item ends with one of ``last``, if there are any;
         else with one that closes a transaction, or is none of one."""
-        if self.counts and last is None:
-            parts = self.writes.parts(pendings)
-            return [(self._push(writes, size), number) for writes, size, number in parts]
         items: list[tuple[int, int]] = []
         pairs: list[Pair] = []
         size = 0
         for pending in pendings:
             # Before the copy counts it may be sent a part of a transaction, whose rest the comparison will meet: until
             # then it is no holder, and nobody takes over from it.
-            if last is not None or pending.key < self.cursor:
+            if self.counts or pending.key < self.cursor:
                 pairs.append((pending.key, pending.value))
                 size += len(pending.key) + len(pending.value)
                 if size >= STREAM_BYTES_USUAL and (pending in last if last is not None else pending.closes):

@@ -70,6 +70,9 @@ class Outgoing:
     def fresh(self) -> list[tuple[Stream, int]]:
         """The items that were never sent, to be sent now; with about how large each message is."""
         items, self._unsent = self._unsent, []
+        if len(items) == 1 and self.last > 1:  # as nearly always
+            (item, size), number = items[0], self.last
+            return [(Stream(self.end, self.version, self.run, number, (item,), self._settled), size)]
         return self._messages(self.last - len(items) + 1, items)
 
     def news(self) -> Stream:

@@ -105,6 +105,8 @@ def stats(
         lease_seconds=None if sums.lease == inf else round(max(0.0, sums.lease - now), 3),
         held_bytes=context.slots.bytes,
         bytes_max=context.room.bytes_max,
+        hot_bytes=context.hot.bytes,
+        store_reads=context.hot.misses,
         slow_requests=context.slow.noted,
         wrong_passwords=context.wrong_passwords,
         slow_last=context.slow.sentence(),

@@ -214,7 +214,11 @@ class Session(Wire):
             if self._preface_bytes >= len(PREFACE):
                 self._greet()
         if messages:
-            self.arrived(messages, self._decoder.has_later, now)
+            if self._admitted and self._speaker is None and not (self.backlog or self._decoder.has_later):
+                self._progress_at = now  # the usual way, and no step of the others is needed
+                super().take(messages, now)  # type: ignore[arg-type]
+            else:
+                self.arrived(messages, self._decoder.has_later, now)
         if self._partial_bytes or self._decoder.pending_bytes or self.backlog:
             self.count_partial(now)
 

@@ -178,6 +178,14 @@ ROWS = (
         _stats(lambda stats: stats.held_bytes),
     ),
     Row(
+        "wrpme_hot_bytes", "gauge", (), "Values that were read or overwritten lately, kept in memory.",
+        _stats(lambda stats: stats.hot_bytes),
+    ),
+    Row(
+        "wrpme_store_reads_total", "counter", (), "Gets and writes that had to look for the value before in the store.",
+        _stats(lambda stats: stats.store_reads),
+    ),
+    Row(
         "wrpme_held_bytes_limit", "gauge", (), "What that may be, as --bytes-max allows; not there without a limit.",
         _stats(lambda stats: stats.bytes_max or None),
     ),
