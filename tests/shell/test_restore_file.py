@@ -83,6 +83,7 @@ def command(request: pytest.FixtureRequest, tmp_path: Path) -> Command:
 @pytest.fixture(autouse=True)
 def files(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The one that a test opens is closed at its end, and whoever was in the middle of it says nothing of that."""
+    gc.freeze()  # what the tests before have left is not looked at, which takes half a second
     seen: list[BinaryIO] = []
     said: list[object] = []
     open_one = save._opened

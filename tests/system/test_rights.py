@@ -20,13 +20,14 @@ from wrpme.errors import DeniedError, UnauthenticatedError
 from wrpme.files.certificates import TlsFiles, client_context
 from wrpme.protocol.access import rights
 from wrpme.protocol.access.messages import USER_REQUESTS, Identity, WhoAmI
-from wrpme.protocol.access.users import Role
+from wrpme.protocol.access.users import Role, User
 from wrpme.protocol.messages import Failed, Get
 
-USERS = {
-    "": None, "reader": user("reader", Role.READ), "writer": user("writer", Role.WRITE),
-    "admin": user("admin", Role.ADMIN), "bound": user("bound", Role.WRITE, b"app:"),
+USERS: dict[str, tuple[Role, tuple[bytes, ...]]] = {
+    "": (Role.NOBODY, ()), "reader": (Role.READ, ()), "writer": (Role.WRITE, ()), "admin": (Role.ADMIN, ()),
+    "bound": (Role.WRITE, (b"app:",)),
 }  # fmt: skip
+"""What each may do, and the prefixes that he is bound to; who has no name says none."""
 STATEFUL = ("connection", "pubsub", "transactions")
 """Groups of commands after which a client is not what it was."""
 HARMLESS = [sample for sample in REQUEST_SAMPLES if not isinstance(sample, USER_REQUESTS)]
@@ -55,7 +56,9 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
         context = client_context(TlsFiles(ca=files.ca))
         made = Node(daemons.addresses[0], daemons.addresses[1], context, authority)
         _serves(made)
-        add_users(made.address, context, *(found for name, found in sorted(USERS.items()) if found is not None))
+        add_users(
+            made.address, context, *(user(name, role, *bound) for name, (role, bound) in sorted(USERS.items()) if name)
+        )
         yield made
         daemons.check_alive()
 
@@ -73,8 +76,8 @@ def _serves(node: Node) -> None:
 def allowed(name: str, role: Role, is_whole: bool, aliases: Any = ()) -> bool:
     if role is Role.NOBODY:
         return True
-    asks = USERS[name]
-    if asks is None or asks.role < role:
+    asks = User(name, *USERS[name])
+    if asks.role < role:
         return False
     return not (asks.prefixes and (is_whole or rights.beyond(asks, aliases) is not None))
 

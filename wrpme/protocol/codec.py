@@ -8,8 +8,9 @@ that begins with the number of its kind.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from struct import Struct
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -90,6 +91,13 @@ class Later(Generic[M]):
             raise _malformed(error) from None
 
 
+@cache
+def _decode_of(kinds: object) -> Callable[[bytes | bytearray | memoryview], Any]:
+    """Returns what decodes one of those. It keeps nothing between calls, so that all connections share it: to make it
+    takes as long as to decode some dozen messages."""
+    return msgspec.msgpack.Decoder(kinds).decode
+
+
 class Decoder(Generic[M]):
     """Takes the bytes of one connection as they come and gives its messages.
 
@@ -99,7 +107,7 @@ class Decoder(Generic[M]):
     """
 
     def __init__(self, kinds: type[M] | object, preface: bool = True) -> None:
-        self._decode = msgspec.msgpack.Decoder(kinds).decode
+        self._decode = _decode_of(kinds)  # type: ignore[arg-type]
         self._buffer = bytearray()
         self._preface_due = preface
         self.has_later = False
