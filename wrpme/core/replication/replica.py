@@ -25,6 +25,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from wrpme.core.context import NodeContext
+from wrpme.core.io import ReplyTo
 from wrpme.core.outbox import NO_ROOM, Origin, Part
 from wrpme.core.layout import (
     HEADER_BYTES, NO_EXPIRY, REMOVED, VERSION_BYTES, Version, alias_in, expiry_in, hash_in, removal, value_of,
@@ -413,6 +414,8 @@ class Replica:
         queue, context = self.writes.queue, self.context
         before, released, hot = len(queue), 0, context.hot
         followed = context.followed if self.serving else None
+        is_plain, slow = not (context.traces.open or context.audit.open), context.slow.threshold_seconds
+        kind, since, count = Update, 0.0, 0  # of those that are counted together, as they came in one turn
         while queue and queue[0].batch <= persisted and (through is None or queue[0].number <= through):
             pending = queue.popleft()
             released += pending.held_bytes
@@ -421,16 +424,24 @@ class Replica:
             if followed is not None:  # committed: whatever happens from here on, nobody takes it back
                 followed.note(pending.key, pending.value, pending.by_clock)
             origin = pending.origin
-            if type(origin) is Burst and origin.left > 1:
+            if type(origin) is int and is_plain and context.now - pending.since < slow:
+                if pending.since != since or pending.kind is not kind:
+                    context.responses.committed(kind, context.now - since, count)
+                    kind, since, count = pending.kind, pending.since, 0
+                count += 1
+                pending.origin = None  # it hears of it once
+                context.outbox.effects.append(ReplyTo(origin, pending.reply))  # type: ignore[arg-type]
+            elif type(origin) is Burst and origin.left > 1:
                 origin.left -= 1
             elif origin is not None:
-                since = origin.since if type(origin) is Burst else pending.since
-                if context.now - since >= context.slow.threshold_seconds or context.traces.open:
+                asked = origin.since if type(origin) is Burst else pending.since
+                if context.now - asked >= slow or context.traces.open:
                     explain(context, pending, [copy for copy in self.copies.values() if copy.counts])
                 self.writes.answer(pending)
             if pending.waiters is not None:
                 for waiter in pending.waiters:
                     waiter(True)
+        context.responses.committed(kind, context.now - since, count)
         if len(queue) < before:
             self.writes.hold(-released)
             for copy in self.copies.values():

@@ -45,6 +45,11 @@ class ResponseTimes:
             if type(reply) is Failed:
                 self.failures[kind, reply.code] += 1
 
+    def committed(self, kind: Kind, seconds: float, count: int) -> None:
+        """So many writes that clients asked here one by one are answered, and none of them failed."""
+        if count:
+            self.latencies[kind].add(seconds, count)
+
     def many(self, kinds: Iterable[Kind], replies: Sequence[Reply | None], seconds: float) -> None:
         """A message with many requests is answered."""
         self.latencies[Many].add(seconds)
