@@ -27,8 +27,8 @@ async def running(
     lean: bool = False,
     command: Callable[..., list[str]] = wrpmed,
 ) -> AsyncIterator[Daemons]:
-    """A stable hive of ``count`` daemons, all of them on that processor core, if one is given; its data, which is kept below ``root``,
-    goes away with it. What ``lean`` ones are, and what ``command`` starts, Daemons says."""
+    """A stable hive of ``count`` daemons, all of them on that processor core, if one is given; its data, which is kept
+    below ``root``, goes away with it. What ``lean`` ones are, and what ``command`` starts, Daemons says."""
     with (
         tempfile.TemporaryDirectory(prefix="wrpme-bench-", dir=root) as directory,
         Daemons(Path(directory), count, *options, lean=lean, command=command) as daemons,

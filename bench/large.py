@@ -153,7 +153,9 @@ class Bench:
         self._directory = directory
         for name in ("from", "to"):
             (directory / name).mkdir()
-        self._contents = {f"large/{size_mib}/{number}": content_of(size_mib, asked.text) for number in range(self.count)}
+        self._contents = {
+            f"large/{size_mib}/{number}": content_of(size_mib, asked.text) for number in range(self.count)
+        }
         self._files = [directory / "from" / str(number) for number in range(self.count)]
         for file, content in zip(self._files, self._contents.values(), strict=True):
             file.write_bytes(content)
@@ -187,7 +189,9 @@ class Bench:
         self._print(beside.seen, rest)
         worst = max(map(worst_between, late_before, late_after))
         missed = sum(len(MISSED.findall(path.read_text())) for path in hive.directory.glob("*.log"))
-        print(f"loops late by at most {worst * 1000:.0f} ms (looked at each second); lines that somebody was missed or ")
+        print(
+            f"loops late by at most {worst * 1000:.0f} ms (looked at each second); lines that somebody was missed or "
+        )
         print(f"late: {missed}; views that changed: {epochs}")
 
     def _work(self, caller: Caller, kind: str) -> Callable[[], Awaitable[object]]:
@@ -274,7 +278,7 @@ def late(address: str) -> list[tuple[float, int]]:
 
 def worst_between(before: Sequence[tuple[float, int]], after: Sequence[tuple[float, int]]) -> float:
     """The bound of the highest bucket that something fell into in between."""
-    fell = {bound: count for bound, count in after}
+    fell = dict(after)
     for bound, count in before:
         fell[bound] -= count
     bounds, worst, within = sorted(fell), 0.0, 0

@@ -31,6 +31,9 @@ class Disk:
     def get(self, key: bytes) -> bytes | None:
         return self.seen.get(key)
 
+    def stored(self, key: bytes) -> bytes | None:
+        return self.seen.get(key)
+
     def scan(self, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
         return self.seen.scan(low, high)
 

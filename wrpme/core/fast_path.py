@@ -48,7 +48,7 @@ class FastPath:
         if self._sessions.asks and not self._sessions.may_all(session, users.Role.READ):
             return [], inf
         may_serve: dict[Replica | None, dict[bytes, Pending]] = {}
-        size, at, get, number = 0, self._table.at, context.reader.get, int.from_bytes
+        size, at, get, number = 0, self._table.at, context.reader.stored, int.from_bytes
         tags = context.view is not None and context.view.tags
         found: list[bytes | None] = []
         for alias in aliases:

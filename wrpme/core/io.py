@@ -335,6 +335,10 @@ class Reader(Protocol):
     def get(self, key: bytes) -> bytes | None:
         """The value, or None."""
 
+    def stored(self, key: bytes) -> bytes | None:
+        """The same, or where the value is large, a :class:`wrpme.core.stored.Stored`: nothing of the content is read
+        before it is needed."""
+
     def scan(self, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Keys and values with ``low <= key < high``, in order. Closed by exhaustion or by being dropped."""
 

@@ -15,11 +15,14 @@ from hashlib import blake2b
 from struct import Struct
 
 from wrpme.core.io import Operation
+from wrpme.core.stored import Stored
 from wrpme.limits import LARGE_BYTES
+from wrpme.protocol.large import ROOM_BYTES, Arrived
 from wrpme.protocol.messages import Pair
 
 _HEADER = Struct(">QQQ")
 HEADER_BYTES = _HEADER.size
+assert HEADER_BYTES == ROOM_BYTES, "a content that arrives has room for it"
 VERSION_BYTES = 16
 """The first bytes of a value, which compare as versions do."""
 _HASH = Struct(">Q")
@@ -74,9 +77,10 @@ def key_range(first: int, last: int) -> tuple[bytes, bytes]:
     return b"e" + _HASH.pack(first), (b"f" if last + 1 >= RING else b"e" + _HASH.pack(last + 1))
 
 
-def value_of(version: Version, expiry: int, content: bytes) -> bytes:
+def value_of(version: Version, expiry: int, content: bytes | Arrived) -> bytes:
     """The value of an entry; ``expiry`` in milliseconds since 1970, 0 for never."""
-    return _HEADER.pack(version[0], version[1], expiry) + content
+    header = _HEADER.pack(version[0], version[1], expiry)
+    return content.behind(header) if type(content) is Arrived else header + content
 
 
 def version_bytes(version: Version) -> bytes:
@@ -104,6 +108,8 @@ def expiry_in(value: bytes) -> int:
 def content_in(value: bytes) -> bytes:
     """Returns the content of a value. A large one is a memoryview, which is compared, measured, sliced, joined and
     encoded like bytes: to copy it would take longer than the rest of the request."""
+    if type(value) is Stored:
+        value = value.whole()
     if len(value) > LARGE_BYTES:
         return memoryview(value)[HEADER_BYTES:]  # type: ignore[return-value]
     return value[HEADER_BYTES:]

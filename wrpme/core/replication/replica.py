@@ -127,7 +127,7 @@ class Replica:
             context.refuse(origin, request, self.refusal())
             return
         pending = self.writes.overlay.get(key)
-        held = pending.value if pending is not None else context.reader.get(key)
+        held = pending.value if pending is not None else context.reader.stored(key)
         known = held is not None
         if held is not None:
             expiry = expiry_in(held)
@@ -186,7 +186,7 @@ class Replica:
         being removed, or too much waits."""
         writes = self.writes
         pending = writes.overlay.get(key)
-        held = pending.value if pending is not None else self.context.reader.get(key)
+        held = pending.value if pending is not None else self.context.reader.stored(key)
         if (held is not None and held[16:24] != NO_EXPIRY) or self._is_full() or self.context.room.is_short:
             return False
         written = self._queue(key, value_of((self.arc.version, writes.sequence + 1), 0, content), held)
@@ -256,7 +256,7 @@ class Replica:
 
     def remove_expired(self, key: bytes, wall: float) -> None:
         """Removes an entry whose time has come."""
-        held = self.writes.current(key)
+        held = self.writes.stored(key)
         if held is not None and 0 < expiry_in(held) <= wall:
             self.expire(key, held)
 

@@ -19,7 +19,7 @@ from wrpme.daemon.limits import (
 from wrpme.daemon.net.outbox import Frame, Large, Outbox
 from wrpme.daemon.security.tls import failed_handshake
 from wrpme.daemon.work import Work
-from wrpme.errors import WrpmeError
+from wrpme.errors import StorageError, WrpmeError
 from wrpme.limits import CONNECT_SECONDS_MAX, TURN_BYTES
 from wrpme.protocol.codec import Later
 from wrpme.protocol.messages import Envelope, Reply, Request
@@ -56,6 +56,8 @@ class Wire(asyncio.Protocol):
         self._work_due = False
         self._paused = False
         self._pump_due = False
+        self._read_bytes = 0
+        """Since it was read last after a pause."""
 
     def count_waiting(self, change: int) -> None:
         """Hears that what waits in the outbox has become so many bytes more or less."""
@@ -131,7 +133,11 @@ class Wire(asyncio.Protocol):
                     self._pump_due = True
                     self.host.work.put(TURN_BYTES, self._pump_on)
                 break
-            piece = outbox.piece()
+            try:
+                piece = outbox.piece()
+            except StorageError as error:  # a content is read while it leaves
+                self.host.defect(error)
+                return
             sent += len(piece)
             transport.write(piece)
         if sent:
@@ -194,6 +200,20 @@ class Wire(asyncio.Protocol):
             self.go_on()
         elif messages:
             self.take(messages, now)  # type: ignore[arg-type]
+
+    def count_read(self, size: int) -> None:
+        """Hears how much was read. Where there is more and more, the loop would be at it for many turns' time: after
+        ``TURN_BYTES`` it looks at everything else first."""
+        self._read_bytes += size
+        if self._read_bytes >= TURN_BYTES and not self._held and self.transport is not None and not self.ended:
+            self._read_bytes = 0
+            if not self.transport.is_closing():
+                self.transport.pause_reading()
+                asyncio.get_running_loop().call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        if not self._held and self.transport is not None and not self.transport.is_closing():
+            self.transport.resume_reading()
 
     def take(self, messages: list[Message], now: float) -> None:
         """Serves the messages as far as it may, and puts the rest before the backlog."""

@@ -398,6 +398,7 @@ class Lane(Wire):
         if self.ended:
             return
         self.host.process.received_bytes += len(data)
+        self.count_read(len(data))
         try:
             messages = self._decoder.feed_lazily(data)
         except WrpmeError as error:
