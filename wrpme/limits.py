@@ -82,10 +82,10 @@ SESSIONS_OPTION_MAX = 1_000_000
 WALL_CLOCK_SECONDS = 1.0
 CLOSE_SECONDS_MAX = 1.0
 """At the end: how long answers may take to leave, and the last batch to reach the disk."""
-NODE_SESSIONS_MAX = 2 * MEMBERS_MAX
-"""Two connections of each other node. What a connection is, its first message tells: until then it is not counted as
+NODE_SESSIONS_MAX = 3 * MEMBERS_MAX
+"""Three connections of each other node. What a connection is, its first message tells: until then it is not counted as
 a client, and a node's never is, so that clients can't shut nodes out."""
-FILES_RESERVED = 2 * MEMBERS_MAX + 200
+FILES_RESERVED = 3 * MEMBERS_MAX + 200
 """For links to all other nodes, the data directory and the log: so many the connections that others open leave, or half
 of what the system allows where that is less."""
 WRITE_BUFFER_BYTES = 16 * MIB

@@ -14,6 +14,7 @@ from wrpme.core.io import (
 )  # fmt: skip
 from wrpme.daemon.limits import LINK_IDLE_SECONDS, MESSAGE_BYTES_MAX
 from wrpme.daemon.net import peers
+from wrpme.daemon.net.peers import LANES
 from wrpme.daemon.net.names import Names
 from wrpme.errors import BusyError
 from wrpme.limits import FRAME_BYTES_MAX, MIB
@@ -94,6 +95,21 @@ async def test_who_is_not_there_yet_is_dialled_again() -> None:
         await b.node.hears(Received)
         assert b.node.bodies() == [GetSuffix(2, 2)]
         await b.stop_listening()
+
+
+async def test_what_goes_apart_does_not_wait_behind_what_is_large() -> None:
+    async with daemon() as a, daemon() as b:
+        tell(a, b.address, large(0))
+        await b.node.until(lambda: len(b.node.bodies()) == 1)
+        link = a.runner.links._links[b.address]
+        link._lanes[1].pause_writing()  # as when the other side takes no more of it
+        tell(a, b.address, large(1))
+        a.runner.links.send(Send(b.address, envelope(large(2)), apart=True), a.runner.clock())
+        a.runner.flush()
+        await b.node.until(lambda: len(b.node.bodies()) == 2)
+        assert b.node.bodies() == [large(0), large(2)]
+        link._lanes[1].resume_writing()
+        await b.node.until(lambda: len(b.node.bodies()) == 3)
 
 
 async def test_a_link_that_breaks_is_told_and_made_again() -> None:
@@ -238,7 +254,7 @@ async def test_a_link_that_nobody_needs_is_closed() -> None:
         a.now = 100.0
         tell(a, b.address, AskView())
         await a.node.hears(LinkUp)
-        await b.node.until(lambda: len(b.runner.server.sessions) == 2 and len(b.node.bodies()) == 1)
+        await b.node.until(lambda: len(b.runner.server.sessions) == len(LANES) and len(b.node.bodies()) == 1)
         a.now += LINK_IDLE_SECONDS + 1
         a.runner.links.tick(a.now)
         await b.node.until(lambda: not b.runner.server.sessions)

@@ -203,11 +203,13 @@ class Compact(Struct, frozen=True):
 
 
 class Send(Struct, frozen=True):
-    """A message for another node. ``size`` is about how many bytes it has, where that may be much."""
+    """A message for another node. ``size`` is about how many bytes it has, where that may be much. What goes ``apart``
+    does not wait behind what is large, and may overtake it."""
 
     address: str
     envelope: Envelope
     size: int = 0
+    apart: bool = False
 
 
 class SendToAll(Struct, frozen=True):
