@@ -11,11 +11,10 @@ from msgspec.structs import replace
 
 from tests.harness import word_of
 from tests.replica_parts import END, WALL_MILLISECONDS, A, B, Bench, C, Side, view_of
-from wrpme.core.layout import HEADER_BYTES, key_of, operations_for, removal, value_of
+from wrpme.core.layout import HEADER_BYTES, Stored, key_of, operations_for, removal, value_of
 from wrpme.core.replication import replica as replicas
 from wrpme.core.replication.replica import Role
 from wrpme.core.limits import PROMISE_SECONDS
-from wrpme.core.stored import Stored
 from wrpme.daemon.storage.store import MemoryStore
 from wrpme.limits import LARGE_BYTES, LEASE_SECONDS
 from wrpme.protocol.messages import Cas, Committed, Content, Done, Get, GetSuffix, Pair, Put, Remove, Suffix, Update

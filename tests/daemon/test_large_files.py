@@ -9,8 +9,7 @@ from random import Random
 
 import pytest
 
-from wrpme.core.layout import content_in, key_of, value_of
-from wrpme.core.stored import Stored
+from wrpme.core.layout import Stored, content_in, key_of, value_of
 from wrpme.daemon.data import copies
 from wrpme.daemon.storage.large_files import LARGE_VALUE_BYTES, PART_BYTES
 from wrpme.daemon.storage.leveldb import FORMAT, FORMAT_KEY, WITH_FILES, LevelStore, open_store

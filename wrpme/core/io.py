@@ -338,7 +338,7 @@ class Reader(Protocol):
         """The value, or None."""
 
     def stored(self, key: bytes) -> bytes | None:
-        """The same, or where the value is large, a :class:`wrpme.core.stored.Stored`: nothing of the content is read
+        """The same, or where the value is large, a :class:`wrpme.core.layout.Stored`: nothing of the content is read
         before it is needed."""
 
     def scan(self, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:

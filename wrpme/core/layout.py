@@ -11,11 +11,12 @@ Both come and go with the entry in the same batch.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from struct import Struct
+from typing import final
 
 from wrpme.core.io import Operation
-from wrpme.core.stored import Stored
 from wrpme.limits import LARGE_BYTES
 from wrpme.protocol.large import ROOM_BYTES, Arrived
 from wrpme.protocol.messages import Pair
@@ -44,6 +45,32 @@ NO_EXPIRY = bytes(8)
 """How a value that lives for ever has it, in its bytes 16 to 24."""
 Version = tuple[int, int]
 """(version of the arc at the time of the write, number of the write under that version)."""
+
+
+@final
+class Stored(bytes):
+    """A value whose content is still on the disk: its bytes are the header, ``len`` is the size of all, and ``parts``
+    reads the content. It stands in the place of a value where nobody needs that, or where it is read bit by bit."""
+
+    _size: int
+    parts: Callable[[], Iterator[bytes]]
+
+    def __new__(cls, header: bytes, size: int, parts: Callable[[], Iterator[bytes]]) -> Stored:
+        self = super().__new__(cls, header)
+        self._size, self.parts = size, parts
+        return self
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def whole(self) -> bytes:
+        """The value."""
+        return b"".join((self[:], *self.parts()))
 
 
 def view_patch_key(epoch: int) -> bytes:

@@ -57,6 +57,11 @@ class Arrived:
     def __bytes__(self) -> bytes:
         return self._gathered.getvalue()[ROOM_BYTES:]
 
+    def __eq__(self, other: object) -> bool:
+        return self.view == other
+
+    __hash__ = None  # type: ignore[assignment]
+
     @property
     def view(self) -> memoryview:
         """The content."""

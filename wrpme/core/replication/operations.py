@@ -11,8 +11,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from wrpme.core.layout import HEADER_BYTES, VERSION_BYTES, content_in, expiry_in
-from wrpme.core.stored import Stored
+from wrpme.core.layout import HEADER_BYTES, VERSION_BYTES, Stored, content_in, expiry_in
 from wrpme.errors import (
     AlreadyExistsError, MismatchError, NotFoundError, NumberError, TooLargeError, UsageError, WrpmeError,
 )  # fmt: skip

@@ -356,6 +356,11 @@ class Lane(Wire):
         return True
 
     @property
+    def full(self) -> bool:
+        """Never, so that it is read also while it has much to send: else two nodes might wait for each other."""
+        return False
+
+    @property
     def is_free(self) -> bool:
         """Whether nothing waits here that the system has not taken, but for what is one write of this turn."""
         return not self._paused and not self.outbox and self.gathered_bytes < WIRE_WRITE_BYTES

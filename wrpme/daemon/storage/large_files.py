@@ -22,8 +22,7 @@ from struct import Struct
 from zlib import crc32
 
 from wrpme.core.io import Operation
-from wrpme.core.layout import HEADER_BYTES
-from wrpme.core.stored import Stored
+from wrpme.core.layout import HEADER_BYTES, Stored
 from wrpme.daemon.storage import privacy, rejoin
 from wrpme.errors import DamagedError, StorageError
 from wrpme.limits import MIB

@@ -17,8 +17,7 @@ from contextlib import contextmanager
 from itertools import pairwise
 
 from wrpme.core.io import Memory, Operation
-from wrpme.core.layout import ENTRIES, HINTS
-from wrpme.core.stored import Stored
+from wrpme.core.layout import ENTRIES, HINTS, Stored
 from wrpme.daemon import resources
 from wrpme.daemon.limits import SLICE_BYTES, SLICES_MAX
 from wrpme.daemon.storage import _plyvel, large_files, privacy, rejoin, torn
@@ -70,7 +69,7 @@ class LevelStore:
         return value.whole() if type(value) is Stored else value
 
     def stored(self, key: bytes) -> bytes | None:
-        """Returns the same, but a large value as a :class:`wrpme.core.stored.Stored`; raises as ``get`` does."""
+        """Returns the same, but a large value as a :class:`wrpme.core.layout.Stored`; raises as ``get`` does."""
         try:
             value = self._get(key, None, verify_checksums=True)
         except _plyvel.Error as error:
