@@ -19,7 +19,7 @@ from wrpme.daemon.work import Work
 from wrpme.errors import DamagedError, TooLargeError, UnstableError, WrpmeError
 from wrpme.limits import FRAME_BYTES_MAX, MIB, TURN_BYTES
 from wrpme.protocol.codec import Decoder, encode
-from wrpme.protocol.large import Unread
+from wrpme.protocol.frames.large import Unread
 from wrpme.protocol.messages import Content, Envelope, Failed, Reply, Request
 
 

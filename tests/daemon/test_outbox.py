@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from wrpme.daemon.limits import WIRE_WRITE_BYTES
 from wrpme.daemon.net.outbox import Frame, Large, Outbox
 from wrpme.protocol.codec import encode
-from wrpme.protocol.large import Unread
+from wrpme.protocol.frames.large import Unread
 from wrpme.protocol.messages import Content
 
 MUCH = bytes(3 * WIRE_WRITE_BYTES)

@@ -10,7 +10,7 @@ import pytest
 from wrpme.core.layout import value_of
 from wrpme.limits import LARGE_BYTES, MIB
 from wrpme.protocol.codec import Decoder, Later, encode, encode_pieces
-from wrpme.protocol.large import Arrived, Unread
+from wrpme.protocol.frames.large import Arrived, Unread
 from wrpme.protocol.messages import (
     Body, Cas, Content, Envelope, Forward, Forwarded, Get, Inbound, Put, Reply, Stream, Streams, Transaction, Update,
     Writes,

@@ -29,7 +29,7 @@ from wrpme.protocol import address as addresses
 from wrpme.protocol.access.messages import Authenticate, Identity
 from wrpme.protocol.codec import PREFACE, Decoder, encode, encode_pieces
 from wrpme.protocol.identities import GetHive
-from wrpme.protocol.large import Unread
+from wrpme.protocol.frames.large import Unread
 from wrpme.protocol.messages import Failed, GetView, Reply, Request
 
 PING_ID = -1

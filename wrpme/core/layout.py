@@ -18,7 +18,7 @@ from typing import final
 
 from wrpme.core.io import Operation
 from wrpme.limits import LARGE_BYTES
-from wrpme.protocol.large import ROOM_BYTES, Arrived
+from wrpme.protocol.frames.large import ROOM_BYTES, Arrived
 from wrpme.protocol.messages import Pair
 
 _HEADER = Struct(">QQQ")

@@ -59,7 +59,7 @@ from wrpme.limits import (
 from wrpme.protocol.codec import encode
 from wrpme.protocol.histogram import Latency
 from wrpme.protocol.identities import Published
-from wrpme.protocol.large import in_memory
+from wrpme.protocol.frames.large import in_memory
 from wrpme.protocol.messages import (
     Content, Envelope, Failed, Forward, Forwarded, GetView, Many, Notice, Reply, Request, Results, Text,
     Transaction, Watch,

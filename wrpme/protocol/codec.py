@@ -15,7 +15,7 @@ import msgspec
 
 from wrpme.errors import ProtocolError, TooLargeError
 from wrpme.limits import FRAME_BYTES_MAX, LARGE_BYTES
-from wrpme.protocol.large import Gathering, Piece, pieces_of, plain
+from wrpme.protocol.frames.large import Gathering, Piece, pieces_of, plain
 
 PREFACE = b"WRPME/2\n"
 FORMER_PREFACE = b"WRPME/1\n"
@@ -53,7 +53,7 @@ def encode(message: msgspec.Struct) -> bytes:
 
 
 def encode_pieces(message: msgspec.Struct) -> list[Piece]:
-    """One frame, in pieces, of which large contents are some as they are: see :mod:`wrpme.protocol.large`.
+    """One frame, in pieces, of which large contents are some as they are: see :mod:`wrpme.protocol.frames.large`.
 
     Raises:
         TooLargeError: as :func:`encode`.

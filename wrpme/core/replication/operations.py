@@ -16,7 +16,7 @@ from wrpme.errors import (
     AlreadyExistsError, MismatchError, NotFoundError, NumberError, TooLargeError, UsageError, WrpmeError,
 )  # fmt: skip
 from wrpme.limits import CONTENT_BYTES_MAX, EXPIRY_MILLISECONDS_MAX, NUMBER_MAX, NUMBER_MIN
-from wrpme.protocol.large import Unread
+from wrpme.protocol.frames.large import Unread
 from wrpme.protocol.messages import (
     KEEP_EXPIRY, NO_VERSION, Add, Append, Cas, CasVersion, Content, Done, EntryRequest, Exists, Expire, Failed, Get,
     GetExpire, GetExpiry, GetRange, GetRemove, GetUpdate, IfContent, IfVersion, Number, Put, Remove, RemoveIf,

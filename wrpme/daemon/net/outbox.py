@@ -14,7 +14,7 @@ import msgspec
 from wrpme.daemon.limits import WIRE_WRITE_BYTES
 from wrpme.errors import WrpmeError
 from wrpme.protocol.codec import encode_pieces
-from wrpme.protocol.large import Unread
+from wrpme.protocol.frames.large import Unread
 
 
 class Large:
