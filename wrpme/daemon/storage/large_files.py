@@ -29,8 +29,10 @@ from wrpme.limits import MIB
 
 PART_BYTES = 1 * MIB
 """So much is read, and checked, at a time."""
-LARGE_VALUE_BYTES = 2 * MIB
-"""A larger value gets a file."""
+LARGE_VALUE_BYTES = 1 * MIB
+"""A value of so many bytes gets a file."""
+UNSYNCED_MAX = 64
+"""So many files are written before the system is asked to have them on the disk."""
 NAME = re.compile(r"large-([0-9a-f]{16})\Z")
 INDEX = (b"q", b"r")
 _FLAG_AT, _FLAG = 16, 0x40
@@ -123,37 +125,45 @@ class LargeFiles:
         """Writes the large contents of a batch to their files, and returns what is to be written in its place, and the
         files that are to be :meth:`dropped` then."""
         of = self._of
-        if not of and all(value is None or len(value) <= LARGE_VALUE_BYTES for _, value in operations):
+        if not of and all(value is None or len(value) < LARGE_VALUE_BYTES for _, value in operations):
             return operations, []
         written: list[Operation] = []
         gone: list[int] = []
-        before_all = self._next
+        unsynced: list[int] = []
+        first = self._next
         for key, value in operations:
             before = of.pop(key, None)
             if before is not None:
                 gone.append(before[0])
                 self.bytes -= before[1]
-            if value is None or len(value) <= LARGE_VALUE_BYTES or key[:1] != b"e":
+            if value is None or len(value) < LARGE_VALUE_BYTES or key[:1] != b"e":
                 written.append((key, value))
                 if before is not None:
                     written.append((b"q" + key, None))
                 continue
             number, size = self._next, len(value) - HEADER_BYTES
             self._next += 1
-            self._make(number, memoryview(value)[HEADER_BYTES:])
+            try:
+                unsynced.append(self._make(number, memoryview(value)[HEADER_BYTES:]))
+            except BaseException:
+                _close(unsynced)
+                raise
+            if len(unsynced) == UNSYNCED_MAX:
+                _sync(unsynced)
             of[key] = number, size
             self.bytes += size
             place = _FILE.pack(number, size)
             written.append((key, value[:_FLAG_AT] + bytes((_FLAG,)) + value[_FLAG_AT + 1 : HEADER_BYTES] + place))
             written.append((b"q" + key, place))
-        if self._next > before_all:
+        if self._next != first:
             self.made = True
+            _sync(unsynced)
             rejoin.sync_directory(self._directory)
         return written, gone
 
-    def _make(self, number: int, content: memoryview) -> None:
-        """Writes a file, to the disk also where others are not waited for: what is lost of a file can't be known by
-        LevelDB's log."""
+    def _make(self, number: int, content: memoryview) -> int:
+        """Writes a file, and returns it open: it has to be on the disk also where others are not waited for, as what is
+        lost of a file can't be known by LevelDB's log."""
         path = _path(self._directory, number)
         file = privacy.create(path, os.O_WRONLY | os.O_CLOEXEC)
         try:
@@ -163,13 +173,12 @@ class LargeFiles:
                 _write_all(file, part)
                 checksums += _CHECKSUM.pack(crc32(part))
             _write_all(file, memoryview(checksums))
-            os.fsync(file)
         except BaseException:
+            os.close(file)
             with suppress(OSError):
                 os.unlink(path)
             raise
-        finally:
-            os.close(file)
+        return file
 
     def dropped(self, gone: list[int]) -> None:
         """Removes the files of what was replaced or removed, once nobody reads what was there before."""
@@ -205,3 +214,18 @@ def _path(directory: str, number: int) -> str:
 def _write_all(file: int, data: memoryview) -> None:
     while data:
         data = data[os.write(file, data) :]
+
+
+def _sync(files: list[int]) -> None:
+    """Waits until these are on the disk, and closes them; none is left."""
+    try:
+        for file in files:
+            os.fsync(file)
+    finally:
+        _close(files)
+
+
+def _close(files: list[int]) -> None:
+    for file in files:
+        os.close(file)
+    files.clear()
