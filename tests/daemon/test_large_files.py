@@ -182,3 +182,14 @@ def test_without_sync_too_a_file_goes_after_its_stub(
     store.write([(KEY, None)], False)
     assert synced == [(False, 1), (True, 1)] and not files(directory)
     store.close()
+
+
+def test_where_only_they_are_left_the_directory_is_damaged(store: LevelStore, directory: Path) -> None:
+    store.write([(KEY, large(1))], True)
+    store.close()
+    for path in directory.iterdir():
+        if not path.name.startswith("large-"):
+            path.unlink()
+    with pytest.raises(DamagedError, match="CURRENT is missing"):
+        open_store(str(directory))
+    assert len(files(directory)) == 1

@@ -301,7 +301,7 @@ def locked(directory: str) -> Iterator[None]:
 def _check_names(directory: str, names: list[str]) -> None:
     """Refuses what is not a LevelDB, and remains of one that LevelDB would clear away."""
     log = any(_LOG_FILE.match(name) for name in names)
-    tables = any(_TABLE_FILE.match(name) for name in names)
+    tables = any(_TABLE_FILE.match(name) or large_files.NAME.match(name) for name in names)
     if "CURRENT" in names:
         return
     info = rejoin.read(directory)
