@@ -10,6 +10,7 @@ from random import Random
 import pytest
 
 from wrpme.core.layout import Stored, content_in, key_of, value_of
+from wrpme.core.stats.slot_counts import counts_of
 from wrpme.daemon.data import copies
 from wrpme.daemon.storage.large_files import LARGE_VALUE_BYTES, PART_BYTES
 from wrpme.daemon.storage.leveldb import FORMAT, FORMAT_KEY, WITH_FILES, LevelStore, open_store
@@ -83,6 +84,8 @@ def test_who_needs_no_content_reads_none(store: LevelStore, monkeypatch: pytest.
     parts = stored.parts()
     assert next(parts) == value[24 : 24 + PART_BYTES] and sum(read) < PART_BYTES + 100, "and then bit by bit"
     assert bytes(content_in(stored)) == value[24:]
+    del read[:]
+    assert counts_of(store).between(0, (1 << 64) - 1) == (1, SIZE + 1) and sum(read) < 100, "nor does a start"
     store.close()
 
 

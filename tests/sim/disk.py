@@ -37,6 +37,9 @@ class Disk:
     def scan(self, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
         return self.seen.scan(low, high)
 
+    def scan_stored(self, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
+        return self.seen.scan(low, high)
+
     def snapshot(self) -> MemoryStore:
         return self.seen.snapshot()
 

@@ -344,6 +344,9 @@ class Reader(Protocol):
     def scan(self, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Keys and values with ``low <= key < high``, in order. Closed by exhaustion or by being dropped."""
 
+    def scan_stored(self, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """The same, with values as :meth:`stored` gives them."""
+
     def snapshot(self) -> ReaderSnapshot:
         """The same as it is now, whatever is written later."""
 

@@ -85,13 +85,21 @@ class LevelStore:
 
     def scan(self, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Yields keys and values with ``low <= key < high``, in order; raises as ``get`` does."""
+        for key, value in self.scan_stored(low, high):
+            yield key, value.whole() if type(value) is Stored else value
+
+    def scan_stored(self, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Yields the same, but large values as ``stored`` gives them."""
         for key, value in self._raw(low, high):
             if len(value) == large_files.STUB_BYTES and large_files.is_stub(key, value):
-                whole = self.get(key)
-                if whole is None:
-                    continue  # it was removed meanwhile
-                value = whole
-            yield key, value
+                try:
+                    yield key, self._files.stored(key, value)
+                except large_files.Lost:  # it was written again, or removed, since the scan began
+                    now = self.stored(key)
+                    if now is not None:
+                        yield key, now
+            else:
+                yield key, value
 
     def _raw(self, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
         if self._database is None:

@@ -60,6 +60,10 @@ class MemoryStore:
                 changes = self._changes
                 at = bisect_right(keys, key)
 
+    def scan_stored(self, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Yields the same."""
+        return self.scan(low, high)
+
     def snapshot(self) -> MemoryStore:
         """Returns a copy."""
         copy = MemoryStore()
