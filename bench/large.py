@@ -56,7 +56,7 @@ QUIET_LOOKS_MAX = 10
 TIMEOUT_SECONDS = 120.0
 MISSED = re.compile(r"no sign of|this node was .* late|was marked down|called down")
 KINDS = ("scp", "put", "put, passed on", "get", "get, passed on", "both at once")
-_BUCKET = re.compile(r'^wrpme_event_loop_lag_seconds_bucket\{le="([^"]+)"\} (\d+)$', re.MULTILINE)
+_BUCKET = re.compile(r'^wrpme_event_loop_lag_seconds_bucket\{le="([^"]+)"\} ([\d.]+)$', re.MULTILINE)
 
 
 class Span(NamedTuple):
@@ -273,7 +273,7 @@ def late(address: str) -> list[tuple[float, int]]:
     """How late the loop of a node was, as its metrics tell it: bounds in seconds, and how many were within."""
     with urlopen(f"http://{address}/metrics") as answer:
         found = _BUCKET.findall(answer.read().decode())
-    return [(float(bound), int(count)) for bound, count in found]
+    return [(float(bound), int(float(count))) for bound, count in found]
 
 
 def worst_between(before: Sequence[tuple[float, int]], after: Sequence[tuple[float, int]]) -> float:

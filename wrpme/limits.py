@@ -30,7 +30,7 @@ SESSIONS_MAX = 10_000
 LARGE_BYTES = 256 * KIB
 """A larger message is made into a frame, and read from one, in a turn of its own."""
 TURN_BYTES = MIB
-"""Of such work so much is done in one turn of the loop; also what one connection sends in one."""
+"""Of such work so much is done in one turn of the loop; also what one connection of a client sends in one."""
 CONNECT_SECONDS_MAX = 2.0
 """For each step of a connection: until the other machine takes it, and until the other process answers. The system
 sends again after 1 s what was lost; an attempt begins anew soon after."""

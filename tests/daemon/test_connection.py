@@ -12,7 +12,7 @@ from typing import cast
 import pytest
 
 from wrpme.core.io import Process
-from wrpme.daemon.limits import SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX, WIRE_WRITE_BYTES
+from wrpme.daemon.limits import SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX, WIRE_TURN_BYTES, WIRE_WRITE_BYTES
 from wrpme.daemon.net.connection import Host, Wire, reason_of
 from wrpme.daemon.net.outbox import Large
 from wrpme.daemon.work import Work
@@ -160,7 +160,7 @@ def test_a_large_message_becomes_a_frame_when_it_leaves() -> None:
     assert transport.writes == [small[0]] and wire.full
     host.steps.do()
     assert max(map(len, transport.writes)) <= WIRE_WRITE_BYTES
-    assert TURN_BYTES <= sum(map(len, transport.writes)) < 2 * TURN_BYTES, "it goes on in another turn"
+    assert WIRE_TURN_BYTES <= sum(map(len, transport.writes)) < 2 * WIRE_TURN_BYTES, "it goes on in another turn"
     while host.steps.due:
         host.steps.do()
     assert b"".join(transport.writes) == small[0] + encode(Content(2, content)) + small[1]
@@ -196,13 +196,13 @@ def test_a_large_answer_under_a_lapsed_lease_does_not_leave() -> None:
 @pytest.mark.asyncio
 async def test_what_reads_more_and_more_lets_the_loop_look_at_others() -> None:
     wire, _, transport = connected()
-    wire.count_read(TURN_BYTES - 1)
+    wire.count_read(WIRE_TURN_BYTES - 1)
     assert transport.reads
     wire.count_read(1)
     assert not transport.reads, "it was enough for this turn"
     await asyncio.sleep(0)
     assert transport.reads
-    wire.count_read(TURN_BYTES)
+    wire.count_read(WIRE_TURN_BYTES)
     wire.hold()
     await asyncio.sleep(0)
     assert not transport.reads, "something waits to be served"

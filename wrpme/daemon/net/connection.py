@@ -14,7 +14,8 @@ from wrpme.core.access.sessions import Access
 from wrpme.core.io import BurstDone, Process
 from wrpme.core.membership.speakers import Names, Objection
 from wrpme.daemon.limits import (
-    KEEPALIVE_SECONDS, SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX, UNACKNOWLEDGED_SECONDS_MAX, WIRE_WRITE_BYTES,
+    KEEPALIVE_SECONDS, SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX, UNACKNOWLEDGED_SECONDS_MAX, WIRE_TURN_BYTES,
+    WIRE_WRITE_BYTES,
 )  # fmt: skip
 from wrpme.daemon.net.outbox import Frame, Large, Outbox
 from wrpme.daemon.security.tls import failed_handshake
@@ -125,13 +126,13 @@ class Wire(asyncio.Protocol):
                 self.outbox.forget(frame)
 
     def pump(self) -> None:
-        """Writes what the system takes; goes on in another turn after ``TURN_BYTES``."""
+        """Writes what the system takes; goes on in another turn after ``WIRE_TURN_BYTES``."""
         outbox, transport, sent = self.outbox, self.transport, 0
         while outbox and not self._paused and transport is not None and not transport.is_closing():
-            if outbox.next_is_large or sent >= TURN_BYTES:
+            if outbox.next_is_large or sent >= WIRE_TURN_BYTES:
                 if not self._pump_due:
                     self._pump_due = True
-                    self.host.work.put(TURN_BYTES, self._pump_on)
+                    self.host.work.put(WIRE_TURN_BYTES, self._pump_on)
                 break
             try:
                 piece = outbox.piece()
@@ -203,9 +204,9 @@ class Wire(asyncio.Protocol):
 
     def count_read(self, size: int) -> None:
         """Hears how much was read. Where there is more and more, the loop would be at it for many turns' time: after
-        ``TURN_BYTES`` it looks at everything else first."""
+        ``WIRE_TURN_BYTES`` it looks at everything else first."""
         self._read_bytes += size
-        if self._read_bytes >= TURN_BYTES and not self._held and self.transport is not None and not self.ended:
+        if self._read_bytes >= WIRE_TURN_BYTES and not self._held and self.transport is not None and not self.ended:
             self._read_bytes = 0
             if not self.transport.is_closing():
                 self.transport.pause_reading()
