@@ -22,20 +22,21 @@ from tests.system.daemons import Daemons, wrpmed
 async def running(
     count: int,
     *options: str,
-    core: int,
+    core: int | None,
     root: Path | None = None,
     lean: bool = False,
     command: Callable[..., list[str]] = wrpmed,
 ) -> AsyncIterator[Daemons]:
-    """A stable hive of ``count`` daemons, all of them on that processor core; its data, which is kept below ``root``,
-    goes away with it. What ``lean`` ones are, and what ``command`` starts, Daemons says."""
+    """A stable hive of ``count`` daemons, all of them on that processor core, if one is given; its data, which is kept
+    below ``root``, goes away with it. What ``lean`` ones are, and what ``command`` starts, Daemons says."""
     with (
         tempfile.TemporaryDirectory(prefix="wrpme-bench-", dir=root) as directory,
         Daemons(Path(directory), count, *options, lean=lean, command=command) as daemons,
     ):
         daemons.start_all(range(count))
-        for process in daemons.processes.values():
-            os.sched_setaffinity(process.pid, {core})
+        if core is not None:
+            for process in daemons.processes.values():
+                os.sched_setaffinity(process.pid, {core})
         await daemons.until_stable()
         yield daemons
 

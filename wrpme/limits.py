@@ -30,7 +30,7 @@ SESSIONS_MAX = 10_000
 LARGE_BYTES = 256 * KIB
 """A larger message is made into a frame, and read from one, in a turn of its own."""
 TURN_BYTES = MIB
-"""Of such work so much is done in one turn of the loop; also what one connection sends in one."""
+"""Of such work so much is done in one turn of the loop; also what one connection of a client sends in one."""
 CONNECT_SECONDS_MAX = 2.0
 """For each step of a connection: until the other machine takes it, and until the other process answers. The system
 sends again after 1 s what was lost; an attempt begins anew soon after."""
@@ -82,10 +82,10 @@ SESSIONS_OPTION_MAX = 1_000_000
 WALL_CLOCK_SECONDS = 1.0
 CLOSE_SECONDS_MAX = 1.0
 """At the end: how long answers may take to leave, and the last batch to reach the disk."""
-NODE_SESSIONS_MAX = 2 * MEMBERS_MAX
-"""Two connections of each other node. What a connection is, its first message tells: until then it is not counted as
+NODE_SESSIONS_MAX = 3 * MEMBERS_MAX
+"""Three connections of each other node. What a connection is, its first message tells: until then it is not counted as
 a client, and a node's never is, so that clients can't shut nodes out."""
-FILES_RESERVED = 2 * MEMBERS_MAX + 200
+FILES_RESERVED = 3 * MEMBERS_MAX + 200
 """For links to all other nodes, the data directory and the log: so many the connections that others open leave, or half
 of what the system allows where that is less."""
 WRITE_BUFFER_BYTES = 16 * MIB

@@ -2,21 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests.harness import word_of
-from tests.replica_parts import END, WALL_MILLISECONDS, A, B, Bench, C, view_of
-from wrpme.core.layout import key_of, operations_for, removal, value_of
+from tests.replica_parts import END, WALL_MILLISECONDS, A, B, Bench, C, Side, view_of
+from wrpme.core.layout import HEADER_BYTES, Stored, key_of, operations_for, removal, value_of
 from wrpme.core.replication import replica as replicas
 from wrpme.core.replication.replica import Role
 from wrpme.core.limits import PROMISE_SECONDS
-from wrpme.limits import LEASE_SECONDS
+from wrpme.daemon.storage.store import MemoryStore
+from wrpme.limits import LARGE_BYTES, LEASE_SECONDS
 from wrpme.protocol.messages import Cas, Committed, Content, Done, Get, GetSuffix, Pair, Put, Remove, Suffix, Update
 from wrpme.protocol.ring import hash_of
 from wrpme.protocol.view import Activated, Arc, NodeId, View
+
+
+class Far(MemoryStore):
+    """A store that has large contents beside it; nobody here may read one as a whole."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read = 0
+
+    def get(self, key: bytes) -> bytes | None:
+        value = super().get(key)
+        assert value is None or len(value) < LARGE_BYTES, "who needs no content reads none"
+        return value
+
+    def stored(self, key: bytes) -> bytes | None:
+        value = super().get(key)
+        if value is None or len(value) < LARGE_BYTES:
+            return value
+
+        def parts() -> Iterator[bytes]:
+            self.read += 1
+            yield value[HEADER_BYTES:]
+
+        return Stored(value[:HEADER_BYTES], len(value), parts)
+
 
 ALONE = Arc(END, 1, (A,))
 COPIED = Arc(END, 1, (A,), (B,))
@@ -416,3 +444,30 @@ def test_roles(view: View, node: NodeId, role: Role) -> None:
     if role is not Role.OWNER:
         session = made[node].ask(Get(1, b"x"))
         assert word_of(made[node].replies[session]) == "unstable"
+
+
+def test_a_large_entry_is_written_again_and_removed_without_being_read() -> None:
+    view = view_of(COPIED)
+    made = Bench(COPIED)
+    stores = {node: Far() for node in (A, B)}
+    for node, store in stores.items():
+        made.sides[node] = Side(made, node, view, store)
+        made[node].context.known_epochs = dict.fromkeys((A, B, C), 1)
+    made[A].tick()
+    made.settle()
+    made.lease(A, B)
+    content = bytes(2 * LARGE_BYTES)
+    for request in (Put(1, b"k", content), Update(2, b"k", content + b"1"), Update(3, b"k", content)):
+        session = made[A].ask(request)
+        made.settle()
+        assert type(made[A].replies[session]) is Done
+    assert made[A].context.slots.between(0, END)[1] >= len(content)
+    session = made[A].ask(Get(4, b"k"))
+    reply = made[A].replies[session]
+    assert isinstance(reply, Content) and len(reply.content) == len(content)
+    assert [store.read for store in stores.values()] == [0, 0], "nor before the answer leaves"
+    assert bytes(reply.content) == content
+    session = made[A].ask(Remove(5, b"k"))
+    made.settle()
+    assert made[A].replies[session] == Done(5)
+    assert [store.read for store in stores.values()] == [1, 0]

@@ -10,13 +10,14 @@ import pytest
 from tests.harness import Hive, hive_of, identity, word_of
 from wrpme.core import router as routers
 from wrpme.core.router import Room
-from wrpme.core.io import LinkDown, Memory, NotSent, Persisted, ReplyTo, Requested, HostRequest, TurnEnded
+from wrpme.core.io import LinkDown, Memory, NotSent, Persisted, ReplyTo, Requested, Send, HostRequest, TurnEnded
 from wrpme.errors import UnavailableError
 from wrpme.core.limits import ANSWER_BYTES_USUAL, SILENCE_SECONDS
 from wrpme.limits import (
     ALIAS_BYTES_MAX,
     CONTENT_BYTES_MAX,
     EXPIRY_MILLISECONDS_MAX,
+    LARGE_BYTES,
     LEASE_SECONDS,
     NUMBER_MAX,
     NUMBER_MIN,
@@ -220,6 +221,24 @@ def test_a_large_answer_is_asked_for_with_room_for_it(hive: Hive) -> None:
     assert hive.ask("a", GetRemove(5, alias)) == Content(5, b"small")
     assert [body.room for _, _, body in hive.sent if isinstance(body, Forward)] == [ANSWER_BYTES_USUAL]
     assert in_flight(hive, "a") == NOTHING
+
+
+def test_what_is_small_does_not_wait_behind_what_is_large_but_for_its_own_connection(hive: Hive) -> None:
+    node, alias = hive.nodes["a"], owned_by(hive, "b")
+
+    def apart(session: int, request: Request) -> bool:
+        sent = [effect for effect in node.request(session, request, hive.now) if isinstance(effect, Send)]
+        (passed,) = [effect for effect in sent if isinstance(effect.envelope.body, Forward)]
+        return passed.apart
+
+    small, large = Update(1, alias, b"x"), Update(2, alias, bytes(LARGE_BYTES + 1))
+    assert apart(1, small) and not apart(2, large) and apart(3, small)
+    assert not apart(2, small), "it would overtake the one before"
+    assert apart(1, large), "and so would this"
+    for number in list(node.router._forwards):
+        node.router.on_forwarded(identity("b"), Forwarded(Done(number)))
+    assert not node.router._ways._under_way
+    assert apart(2, small) and not apart(1, large)
 
 
 def test_a_small_part_of_something_large_needs_little_room(hive: Hive) -> None:

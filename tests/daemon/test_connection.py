@@ -6,19 +6,20 @@ from functools import partial
 import asyncio
 import errno
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import cast
 
 import pytest
 
 from wrpme.core.io import Process
-from wrpme.daemon.limits import SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX, WIRE_WRITE_BYTES
+from wrpme.daemon.limits import SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX, WIRE_TURN_BYTES, WIRE_WRITE_BYTES
 from wrpme.daemon.net.connection import Host, Wire, reason_of
 from wrpme.daemon.net.outbox import Large
 from wrpme.daemon.work import Work
-from wrpme.errors import TooLargeError, UnstableError, WrpmeError
-from wrpme.limits import FRAME_BYTES_MAX, TURN_BYTES
+from wrpme.errors import DamagedError, TooLargeError, UnstableError, WrpmeError
+from wrpme.limits import FRAME_BYTES_MAX, MIB, TURN_BYTES
 from wrpme.protocol.codec import Decoder, encode
+from wrpme.protocol.frames.large import Unread
 from wrpme.protocol.messages import Content, Envelope, Failed, Reply, Request
 
 
@@ -27,6 +28,13 @@ class Transport(asyncio.Transport):
         super().__init__()
         self.writes: list[bytes] = []
         self.on_write: Callable[[], None] = lambda: None
+        self.reads = True
+
+    def pause_reading(self) -> None:
+        self.reads = False
+
+    def resume_reading(self) -> None:
+        self.reads = True
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.writes.append(bytes(data))
@@ -65,6 +73,7 @@ class StillHost:
         self.process = Process()
         self.steps = Steps()
         self.work = cast(Work, self.steps)
+        self.defects: list[BaseException] = []
 
     def clock(self) -> float:
         return self.now
@@ -75,7 +84,8 @@ class StillHost:
 
     def say(self, level: str, line: str) -> None: ...
 
-    def defect(self, error: BaseException) -> None: ...
+    def defect(self, error: BaseException) -> None:
+        self.defects.append(error)
 
     def serve(self, wire: Wire, messages: Sequence[Request | Envelope], now: float) -> int:
         return len(messages)
@@ -150,7 +160,7 @@ def test_a_large_message_becomes_a_frame_when_it_leaves() -> None:
     assert transport.writes == [small[0]] and wire.full
     host.steps.do()
     assert max(map(len, transport.writes)) <= WIRE_WRITE_BYTES
-    assert TURN_BYTES <= sum(map(len, transport.writes)) < 2 * TURN_BYTES, "it goes on in another turn"
+    assert WIRE_TURN_BYTES <= sum(map(len, transport.writes)) < 2 * WIRE_TURN_BYTES, "it goes on in another turn"
     while host.steps.due:
         host.steps.do()
     assert b"".join(transport.writes) == small[0] + encode(Content(2, content)) + small[1]
@@ -181,6 +191,37 @@ def test_a_large_answer_under_a_lapsed_lease_does_not_leave() -> None:
     wire.valid_until(9.0, lambda: b"late")
     wire.flush()
     assert (transport.writes, host.steps.due, wire.unsent_bytes) == ([b"late"], [], 0)
+
+
+@pytest.mark.asyncio
+async def test_what_reads_more_and_more_lets_the_loop_look_at_others() -> None:
+    wire, _, transport = connected()
+    wire.count_read(WIRE_TURN_BYTES - 1)
+    assert transport.reads
+    wire.count_read(1)
+    assert not transport.reads, "it was enough for this turn"
+    await asyncio.sleep(0)
+    assert transport.reads
+    wire.count_read(WIRE_TURN_BYTES)
+    wire.hold()
+    await asyncio.sleep(0)
+    assert not transport.reads, "something waits to be served"
+
+
+def test_a_disk_that_fails_while_a_content_leaves_ends_the_node() -> None:
+    wire, host, transport = connected()
+
+    def parts() -> Iterator[bytes]:
+        yield bytes(MIB)
+        raise DamagedError("a file is not what was written")
+
+    unread = Unread(3 * MIB, parts)
+    wire.put_large(Large(Content(2, unread), len(unread), unread))  # type: ignore[arg-type]
+    wire.flush()
+    while host.steps.due:
+        host.steps.do()
+    assert [type(error) for error in host.defects] == [DamagedError]
+    assert MIB <= sum(map(len, transport.writes)) < MIB + 100
 
 
 def test_full() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from wrpme.daemon.limits import WIRE_WRITE_BYTES
 from wrpme.daemon.net.outbox import Frame, Large, Outbox
 from wrpme.protocol.codec import encode
+from wrpme.protocol.frames.large import Unread
 from wrpme.protocol.messages import Content
 
 MUCH = bytes(3 * WIRE_WRITE_BYTES)
@@ -78,3 +81,25 @@ def test_what_is_cleared_counts_no_more() -> None:
     made.outbox.piece()
     made.outbox.clear()
     assert (made.outbox.bytes, made.count, bool(made.outbox)) == (0, 0, False)
+
+
+def test_a_content_on_the_disk_is_read_as_it_leaves() -> None:
+    read: list[int] = []
+
+    def parts() -> Iterator[bytes]:
+        for number in range(3):
+            read.append(number)
+            yield bytes([number]) * len(MUCH)
+
+    made, unread = Counted(), Unread(3 * len(MUCH), parts)
+    made.put(b"one", Large(Content(2, unread), len(unread), unread), b"three")  # type: ignore[arg-type]
+    left = [bytes(made.outbox.piece())]
+    made.outbox.prepare()
+    assert not read
+    while made.outbox:
+        left.append(bytes(made.outbox.piece()))
+        assert len(left[-1]) <= WIRE_WRITE_BYTES
+        assert len(read) * len(MUCH) <= sum(map(len, left)) + len(MUCH), "no part before it is its turn"
+    whole = b"".join(bytes([number]) * len(MUCH) for number in range(3))
+    assert b"".join(left) == b"one" + encode(Content(2, whole)) + b"three"
+    assert (made.outbox.bytes, made.count) == (0, 0)

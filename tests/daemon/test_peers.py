@@ -14,12 +14,15 @@ from wrpme.core.io import (
 )  # fmt: skip
 from wrpme.daemon.limits import LINK_IDLE_SECONDS, MESSAGE_BYTES_MAX
 from wrpme.daemon.net import peers
+from wrpme.daemon.net.peers import LANES
 from wrpme.daemon.net.names import Names
 from wrpme.errors import BusyError
 from wrpme.limits import FRAME_BYTES_MAX, MIB
 from wrpme.protocol.codec import PREFACE, Decoder, encode
 from wrpme.protocol.identities import Publication, Published, Refused
-from wrpme.protocol.messages import AskView, Body, Envelope, Failed, Forward, GetSuffix, Put
+from wrpme.protocol.messages import (
+    AskView, Body, Content, Envelope, Failed, Forward, Forwarded, GetSuffix, Put,
+)  # fmt: skip
 
 pytestmark = pytest.mark.asyncio
 
@@ -94,6 +97,34 @@ async def test_who_is_not_there_yet_is_dialled_again() -> None:
         await b.node.hears(Received)
         assert b.node.bodies() == [GetSuffix(2, 2)]
         await b.stop_listening()
+
+
+async def test_what_goes_apart_does_not_wait_behind_what_is_large() -> None:
+    async with daemon() as a, daemon() as b:
+        tell(a, b.address, large(0))
+        await b.node.until(lambda: len(b.node.bodies()) == 1)
+        link = a.runner.links._links[b.address]
+        link._lanes[1].pause_writing()  # as when the other side takes no more of it
+        tell(a, b.address, large(1))
+        a.runner.links.send(Send(b.address, envelope(large(2)), apart=True), a.runner.clock())
+        a.runner.flush()
+        await b.node.until(lambda: len(b.node.bodies()) == 2)
+        assert b.node.bodies() == [large(0), large(2)]
+        link._lanes[1].resume_writing()
+        await b.node.until(lambda: len(b.node.bodies()) == 3)
+
+
+async def test_large_answers_come_also_while_large_requests_wait_to_leave() -> None:
+    async with daemon() as a, daemon() as b:
+        tell(a, b.address, large(0))
+        await b.node.until(lambda: len(b.node.bodies()) == 1)
+        (event,) = b.node.heard(Received)
+        a.runner.links._links[b.address]._lanes[1].pause_writing()  # as when the other side takes no more of it
+        tell(a, b.address, large(1, 2 * MIB))
+        for number in (2, 3):
+            b.runner._carry_out(ReplyTo(event.session, envelope(Forwarded(Content(number, bytes(2 * MIB))))), 0.0)
+            b.runner.flush()
+            await a.node.until(lambda count=number - 1: len(a.node.bodies()) == count)  # type: ignore[misc]
 
 
 async def test_a_link_that_breaks_is_told_and_made_again() -> None:
@@ -238,7 +269,7 @@ async def test_a_link_that_nobody_needs_is_closed() -> None:
         a.now = 100.0
         tell(a, b.address, AskView())
         await a.node.hears(LinkUp)
-        await b.node.until(lambda: len(b.runner.server.sessions) == 2 and len(b.node.bodies()) == 1)
+        await b.node.until(lambda: len(b.runner.server.sessions) == len(LANES) and len(b.node.bodies()) == 1)
         a.now += LINK_IDLE_SECONDS + 1
         a.runner.links.tick(a.now)
         await b.node.until(lambda: not b.runner.server.sessions)

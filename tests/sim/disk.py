@@ -31,7 +31,13 @@ class Disk:
     def get(self, key: bytes) -> bytes | None:
         return self.seen.get(key)
 
+    def stored(self, key: bytes) -> bytes | None:
+        return self.seen.get(key)
+
     def scan(self, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
+        return self.seen.scan(low, high)
+
+    def scan_stored(self, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
         return self.seen.scan(low, high)
 
     def snapshot(self) -> MemoryStore:

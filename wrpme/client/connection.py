@@ -27,8 +27,9 @@ from wrpme.client.requests.outcomes import Lost, Unheard, Waiting
 from wrpme.limits import CONNECT_SECONDS_MAX, LARGE_BYTES, TURN_BYTES
 from wrpme.protocol import address as addresses
 from wrpme.protocol.access.messages import Authenticate, Identity
-from wrpme.protocol.codec import PREFACE, Decoder, encode
+from wrpme.protocol.codec import PREFACE, Decoder, encode, encode_pieces
 from wrpme.protocol.identities import GetHive
+from wrpme.protocol.frames.large import Unread
 from wrpme.protocol.messages import Failed, GetView, Reply, Request
 
 PING_ID = -1
@@ -64,7 +65,7 @@ class Connection(asyncio.Protocol):
         self._paused = False
         self._flush_due = False
         self._outbox: deque[Request] = deque()
-        self._rest = memoryview(b"")
+        self._rest: deque[memoryview] = deque()
         """Of a large frame that has begun to leave."""
         self._left = 0
         self._waiting: dict[int, tuple[asyncio.Future[Reply], float, Request]] = {}
@@ -117,9 +118,8 @@ class Connection(asyncio.Protocol):
     def say(self, request: Request) -> None:
         """Sends a request that no future waits for: what is answered goes to the owner."""
         if self._transport is not None and self.usable:
-            if self._rest:
-                self._transport.write(self._rest)
-                self._rest = memoryview(b"")
+            while self._rest:
+                self._transport.write(self._rest.popleft())
             self._transport.write(encode(request))
 
     def close(self, reason: errors.WrpmeError | None = None) -> None:
@@ -217,9 +217,11 @@ class Connection(asyncio.Protocol):
                 self._loop.call_soon(self._flush)
                 break
             if self._rest:
-                transport.write(self._rest[:CLIENT_WRITE_BYTES])
-                self._rest = self._rest[CLIENT_WRITE_BYTES:]
-                written += CLIENT_WRITE_BYTES
+                piece = self._rest.popleft()
+                if len(piece) > CLIENT_WRITE_BYTES:
+                    self._rest.appendleft(piece[CLIENT_WRITE_BYTES:])
+                transport.write(piece[:CLIENT_WRITE_BYTES])
+                written += min(len(piece), CLIENT_WRITE_BYTES)
                 continue
             request = outbox.popleft()
             known = self._waiting.get(request.id)
@@ -227,17 +229,21 @@ class Connection(asyncio.Protocol):
                 self._waiting.pop(request.id, None)
                 continue
             try:
-                frame = encode(request)
+                if len(getattr(request, "content", b"")) > LARGE_BYTES:
+                    pieces, frame = encode_pieces(request), b""
+                else:
+                    frame = encode(request)
+                    pieces = [frame] if len(frame) > LARGE_BYTES else []
             except errors.WrpmeError as error:
                 del self._waiting[request.id]
                 known[0].set_exception(error)
                 continue
             self._left += type(request) not in _BEGINNINGS
-            if len(frame) > LARGE_BYTES:
+            if pieces:
                 if frames:
                     transport.write(b"".join(frames))
                     frames, size = [], 0
-                self._rest = memoryview(frame)
+                self._rest.extend(memoryview(piece) for piece in pieces if not isinstance(piece, Unread))
                 continue
             frames.append(frame)
             size += len(frame)
@@ -259,7 +265,7 @@ class Connection(asyncio.Protocol):
         self._expire(now)
         if not self._waiting:
             return
-        unwritten = len(self._rest) + (self._transport.get_write_buffer_size() if self._transport else 0)
+        unwritten = sum(map(len, self._rest)) + (self._transport.get_write_buffer_size() if self._transport else 0)
         if unwritten != self._unwritten:  # it takes what is sent: a sign of life, too
             self._unwritten, self._heard_at = unwritten, now
         silent = now - self._heard_at

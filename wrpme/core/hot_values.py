@@ -28,7 +28,7 @@ class HotValues:
         self.bytes_max = bytes_max
         self.misses = 0
         """Reads that had to look into the store."""
-        self._read = reader.get
+        self._read = reader.stored
 
     def look(self, key: bytes) -> bytes | None:
         """The value of an entry that is not here, or None, from the store: kept here from now on."""

@@ -203,11 +203,13 @@ class Compact(Struct, frozen=True):
 
 
 class Send(Struct, frozen=True):
-    """A message for another node. ``size`` is about how many bytes it has, where that may be much."""
+    """A message for another node. ``size`` is about how many bytes it has, where that may be much. What goes ``apart``
+    does not wait behind what is large, and may overtake it."""
 
     address: str
     envelope: Envelope
     size: int = 0
+    apart: bool = False
 
 
 class SendToAll(Struct, frozen=True):
@@ -335,8 +337,15 @@ class Reader(Protocol):
     def get(self, key: bytes) -> bytes | None:
         """The value, or None."""
 
+    def stored(self, key: bytes) -> bytes | None:
+        """The same, or where the value is large, a :class:`wrpme.core.layout.Stored`: nothing of the content is read
+        before it is needed."""
+
     def scan(self, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Keys and values with ``low <= key < high``, in order. Closed by exhaustion or by being dropped."""
+
+    def scan_stored(self, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """The same, with values as :meth:`stored` gives them."""
 
     def snapshot(self) -> ReaderSnapshot:
         """The same as it is now, whatever is written later."""

@@ -11,15 +11,19 @@ Both come and go with the entry in the same batch.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from struct import Struct
+from typing import final
 
 from wrpme.core.io import Operation
 from wrpme.limits import LARGE_BYTES
+from wrpme.protocol.frames.large import ROOM_BYTES, Arrived
 from wrpme.protocol.messages import Pair
 
 _HEADER = Struct(">QQQ")
 HEADER_BYTES = _HEADER.size
+assert HEADER_BYTES == ROOM_BYTES, "a content that arrives has room for it"
 VERSION_BYTES = 16
 """The first bytes of a value, which compare as versions do."""
 _HASH = Struct(">Q")
@@ -41,6 +45,32 @@ NO_EXPIRY = bytes(8)
 """How a value that lives for ever has it, in its bytes 16 to 24."""
 Version = tuple[int, int]
 """(version of the arc at the time of the write, number of the write under that version)."""
+
+
+@final
+class Stored(bytes):
+    """A value whose content is still on the disk: its bytes are the header, ``len`` is the size of all, and ``parts``
+    reads the content. It stands in the place of a value where nobody needs that, or where it is read bit by bit."""
+
+    _size: int
+    parts: Callable[[], Iterator[bytes]]
+
+    def __new__(cls, header: bytes, size: int, parts: Callable[[], Iterator[bytes]]) -> Stored:
+        self = super().__new__(cls, header)
+        self._size, self.parts = size, parts
+        return self
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def whole(self) -> bytes:
+        """The value."""
+        return b"".join((self[:], *self.parts()))
 
 
 def view_patch_key(epoch: int) -> bytes:
@@ -74,9 +104,10 @@ def key_range(first: int, last: int) -> tuple[bytes, bytes]:
     return b"e" + _HASH.pack(first), (b"f" if last + 1 >= RING else b"e" + _HASH.pack(last + 1))
 
 
-def value_of(version: Version, expiry: int, content: bytes) -> bytes:
+def value_of(version: Version, expiry: int, content: bytes | Arrived) -> bytes:
     """The value of an entry; ``expiry`` in milliseconds since 1970, 0 for never."""
-    return _HEADER.pack(version[0], version[1], expiry) + content
+    header = _HEADER.pack(version[0], version[1], expiry)
+    return content.behind(header) if type(content) is Arrived else header + content
 
 
 def version_bytes(version: Version) -> bytes:
@@ -104,6 +135,8 @@ def expiry_in(value: bytes) -> int:
 def content_in(value: bytes) -> bytes:
     """Returns the content of a value. A large one is a memoryview, which is compared, measured, sliced, joined and
     encoded like bytes: to copy it would take longer than the rest of the request."""
+    if type(value) is Stored:
+        value = value.whole()
     if len(value) > LARGE_BYTES:
         return memoryview(value)[HEADER_BYTES:]  # type: ignore[return-value]
     return value[HEADER_BYTES:]

@@ -135,11 +135,11 @@ class Outbox:
         """``body`` with who says it, to whom, and which view the sender has."""
         return Envelope(self._hive, self._era, self._id, self._incarnation, destination, self._epoch, body)
 
-    def send(self, node: NodeId, body: Body, size: int = 0) -> None:
-        """To a member; to anyone else nothing is sent. ``size`` as in :class:`wrpme.core.io.Send`."""
+    def send(self, node: NodeId, body: Body, size: int = 0, apart: bool = False) -> None:
+        """To a member; to anyone else nothing is sent. The rest as in :class:`wrpme.core.io.Send`."""
         address = self._routes.get(node)
         if address is not None:
-            self.effects.append(Send(address, self.envelope(node, body), size))
+            self.effects.append(Send(address, self.envelope(node, body), size, apart))
 
     def send_to(self, address: str, body: Body) -> None:
         """To whoever is at that address."""

@@ -27,7 +27,7 @@ from wrpme.core.limits import (
     SESSION_ANSWERS_BYTES_MAX,
 )  # fmt: skip
 from wrpme.limits import (
-    EXPIRY_MILLISECONDS_MAX, MANY_BYTES_MAX, MANY_REQUESTS_MAX, STOP_SECONDS_MAX, TRANSACTION_BYTES_MAX,
+    EXPIRY_MILLISECONDS_MAX, LARGE_BYTES, MANY_BYTES_MAX, MANY_REQUESTS_MAX, STOP_SECONDS_MAX, TRANSACTION_BYTES_MAX,
     TRANSACTION_REQUESTS_MAX,
 )  # fmt: skip
 from wrpme.protocol.access.messages import USER_REQUESTS
@@ -80,9 +80,9 @@ Passable = EntryRequest | Transaction | RingScan | NodeRequest
 
 class Passed:
     """A request that was passed on. ``since`` is when it came, below 0 where it is not about entries; ``size`` what it
-    keeps in memory; ``room`` how large a content was reserved for its answer."""
+    keeps in memory; ``room`` how large a content was reserved for its answer. It goes ``apart`` from what is large."""
 
-    __slots__ = ("address", "life", "node", "origin", "request", "room", "since", "size")
+    __slots__ = ("address", "apart", "life", "node", "origin", "request", "room", "since", "size")
 
     def __init__(self, origin: int, request: Passable, node: NodeId, size: int) -> None:
         self.origin = origin
@@ -93,6 +93,26 @@ class Passed:
         self.life = 0
         self.since = -1.0
         self.room = 0
+        self.apart = False
+
+
+class Ways:
+    """On which way the requests of a connection go to a node: small ones apart from large ones, unless one is under way
+    on the other one, which it would overtake."""
+
+    def __init__(self) -> None:
+        self._under_way: dict[tuple[int, NodeId, bool], int] = {}
+
+    def choose(self, passed: Passed, again: bool) -> None:
+        """Chooses one for a further request. One that is sent ``again`` has lost its place already."""
+        is_small = passed.size <= LARGE_BYTES and passed.room <= ANSWER_BYTES_USUAL
+        of_other = passed.origin, passed.node, not is_small
+        passed.apart = is_small if again or of_other not in self._under_way else not is_small
+        _add(self._under_way, (passed.origin, passed.node, passed.apart), 1)
+
+    def end(self, passed: Passed) -> None:
+        """It is answered, or will not be."""
+        _add(self._under_way, (passed.origin, passed.node, passed.apart), -1)
 
 
 class Room:
@@ -187,6 +207,7 @@ class Router:
         self._local: dict[type[Any], Callable[[Origin, Any], None]] = {**local, Many: self._many}
         self._forwards: dict[int, Passed] = {}
         self.room = Room(context.process.memory)
+        self._ways = Ways()
         self._large: dict[bytes, int] = {}
         """How large the contents of some entries were found to be, for which no answer is begun without room for it."""
         self._stopping: dict[NodeId, float] = {}
@@ -439,8 +460,9 @@ class Router:
             context.responses.put_off(origin, type(request))
         self._send(passed)
 
-    def _send(self, passed: Passed) -> None:
+    def _send(self, passed: Passed, again: bool = False) -> None:
         self._number += 1
+        self._ways.choose(passed, again)
         self._forwards[self._number] = passed
         self.room.take(passed)
         passed.address = self.context.routes.get(passed.node, "")
@@ -452,11 +474,13 @@ class Router:
                 self.context.traces.step(trace.request_id, f"passed on to {passed.address}")
                 request = Traced(self._number, trace.request_id, request)  # type: ignore[arg-type]
         who = self.context.who(passed.origin) if isinstance(request, AUDITED) else ""
-        self.context.outbox.send(passed.node, Forward(request, max(passed.room, ANSWER_BYTES_USUAL), who), passed.size)
+        forward = Forward(request, max(passed.room, ANSWER_BYTES_USUAL), who)
+        self.context.outbox.send(passed.node, forward, passed.size, passed.apart)
 
     def _end(self, number: int) -> Passed:
         passed = self._forwards.pop(number)
         self.room.take(passed, -1)
+        self._ways.end(passed)
         return passed
 
     def _unreachable(self, address: str) -> WrpmeError:
@@ -489,7 +513,7 @@ class Router:
         if size <= passed.room or not self._has_room(passed, size):
             return False
         passed.room = size
-        self._send(passed)
+        self._send(passed, again=True)
         return True
 
     def _has_room(self, passed: Passed, size: int) -> bool:

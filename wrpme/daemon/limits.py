@@ -25,6 +25,9 @@ SESSIONS_REFUSED_MAX = 64
 WIRE_WRITE_BYTES = 128 * KIB
 """The system is given so much at a time: where the other side reads as fast as it is sent to, the system keeps the
 sender for as long as there is something."""
+WIRE_TURN_BYTES = 256 * KIB
+"""In one turn of the loop so much is read from one connection, and so much is sent over it: with several that carry
+large contents a turn takes a few milliseconds, and a small request that is passed on has to wait for some of them."""
 LINGER_SECONDS = 1.0
 """After the last word to a connection the node throws away for so long what still arrives: else the system would answer
 it with a reset, which may overtake that word."""

@@ -59,6 +59,7 @@ from wrpme.limits import (
 from wrpme.protocol.codec import encode
 from wrpme.protocol.histogram import Latency
 from wrpme.protocol.identities import Published
+from wrpme.protocol.frames.large import in_memory
 from wrpme.protocol.messages import (
     Content, Done, Envelope, Failed, Forward, Forwarded, GetView, Many, Notice, Reply, Request, Results, Text,
     Transaction, Watch,
@@ -545,6 +546,8 @@ class Runner:
         if size or kind is Failed or kind is Envelope:
             self._turn_bytes += size or refused_size(reply)
         if wire.takes_replies:
+            if size and type(reply) is Content:
+                reply = msgspec.structs.replace(reply, content=in_memory(reply.content))
             wire.replied(reply, effect.valid_until)
             return
         if size:

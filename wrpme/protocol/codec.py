@@ -16,6 +16,7 @@ import msgspec
 
 from wrpme.errors import ProtocolError, TooLargeError
 from wrpme.limits import FRAME_BYTES_MAX, LARGE_BYTES
+from wrpme.protocol.frames.large import Gathering, Piece, pieces_of, plain
 
 PREFACE = b"WRPME/2\n"
 FORMER_PREFACE = b"WRPME/1\n"
@@ -28,7 +29,7 @@ FORMER = (
 )
 HEADER_BYTES = 4
 _HEADER = Struct(">I")
-_ENCODER = msgspec.msgpack.Encoder()
+_ENCODER = msgspec.msgpack.Encoder(enc_hook=plain)
 _MALFORMED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 M = TypeVar("M")
 
@@ -52,8 +53,21 @@ def encode(message: msgspec.Struct) -> bytes:
     return bytes(frame)
 
 
+def encode_pieces(message: msgspec.Struct) -> list[Piece]:
+    """One frame, in pieces, of which large contents are some as they are: see :mod:`wrpme.protocol.frames.large`.
+
+    Raises:
+        TooLargeError: as :func:`encode`.
+    """
+    pieces = pieces_of(message, _ENCODER.encode)
+    size = sum(map(len, pieces))
+    if size > FRAME_BYTES_MAX:
+        raise TooLargeError(f"a message of {size} bytes is over the limit of {FRAME_BYTES_MAX} bytes")
+    return [_HEADER.pack(size), *pieces]
+
+
 def encode_body(message: msgspec.Struct) -> bytes:
-    """What follows the header of a frame: for large messages, which are not copied once more.
+    """What follows the header of a frame.
 
     Raises:
         TooLargeError: as :func:`encode`.
@@ -64,20 +78,15 @@ def encode_body(message: msgspec.Struct) -> bytes:
     return body
 
 
-def header_of(size: int) -> bytes:
-    """What comes before a body of that size."""
-    return _HEADER.pack(size)
-
-
 class Later(Generic[M]):
     """A large frame that has arrived: to be decoded when there is time for it."""
 
-    __slots__ = ("_decode", "_frame", "size")
+    __slots__ = ("_body", "_decode", "size")
 
-    def __init__(self, decode: Callable[[memoryview], M], frame: memoryview) -> None:
+    def __init__(self, decode: Callable[[bytes | bytearray | memoryview], M], body: Gathering) -> None:
         self._decode = decode
-        self._frame = frame
-        self.size = len(frame)
+        self._body = body
+        self.size = body.gathered
 
     def message(self) -> M:
         """What it says.
@@ -86,7 +95,7 @@ class Later(Generic[M]):
             ProtocolError: it is malformed.
         """
         try:
-            return self._decode(self._frame)
+            return self._body.message(self._decode)
         except _MALFORMED as error:
             raise _malformed(error) from None
 
@@ -109,17 +118,20 @@ class Decoder(Generic[M]):
     def __init__(self, kinds: type[M] | object, preface: bool = True) -> None:
         self._decode = _decode_of(kinds)  # type: ignore[arg-type]
         self._buffer = bytearray()
+        self._gathering: Gathering | None = None
         self._preface_due = preface
         self.has_later = False
 
     @property
     def pending_bytes(self) -> int:
         """Bytes that wait for the rest of their frame."""
-        return len(self._buffer)
+        return self._gathering.gathered if self._gathering is not None else len(self._buffer)
 
     @property
     def wanted_bytes(self) -> int:
         """Size of the frame that has begun, header included; 0 where none has."""
+        if self._gathering is not None:
+            return HEADER_BYTES + self._gathering.gathered + self._gathering.due
         if self._preface_due or len(self._buffer) < HEADER_BYTES:
             return len(self._buffer)
         size: int = _HEADER.unpack_from(self._buffer)[0]
@@ -141,6 +153,8 @@ class Decoder(Generic[M]):
         """The same; frames of more than ``LARGE_BYTES`` that took several readings are left for the caller to decode:
         ``has_later`` tells whether there are any."""
         self.has_later = False
+        if self._gathering is not None:
+            return self._gather(self._gathering, data)
         buffer = self._buffer
         if self._preface_due:
             buffer += data
@@ -158,18 +172,26 @@ class Decoder(Generic[M]):
                 return []
         size = self.wanted_bytes - HEADER_BYTES
         self._check_size(size)
-        due = HEADER_BYTES + size - len(buffer)
-        if due > len(data):
+        if size > LARGE_BYTES:
+            gathering = self._gathering = Gathering(size)
+            gathering.take(memoryview(buffer)[HEADER_BYTES:])
+            self._buffer = bytearray()
+            return self._gather(gathering, data)
+        if HEADER_BYTES + size - len(buffer) > len(data):
             buffer += data
             return []
         self._buffer = bytearray()
-        if size <= LARGE_BYTES:
-            return self._split(bytes(buffer) + data)
-        buffer += memoryview(data)[:due]
-        later = Later(self._decode, memoryview(buffer)[HEADER_BYTES:])
-        behind = self._split(data[due:])
+        return self._split(bytes(buffer) + data)
+
+    def _gather(self, gathering: Gathering, data: bytes) -> list[M | Later[M]]:
+        due = gathering.due
+        gathering.take(memoryview(data)[:due])
+        if gathering.due:
+            return []
+        self._gathering = None
+        behind = self._split(data[due:]) if due < len(data) else []
         self.has_later = True
-        return [later, *behind]
+        return [Later(self._decode, gathering), *behind]
 
     def _split(self, data: bytes) -> list[M | Later[M]]:
         messages: list[M | Later[M]] = []

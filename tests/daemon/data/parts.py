@@ -16,7 +16,7 @@ NODE, HIVE = b"n" * 16, b"h" * 16
 VIEW = views.found(HIVE, NODE, 1, "127.0.0.1:5909", 2)
 ENTRIES: Mapping[bytes, tuple[int, bytes]] = {
     b"a": (0, b"1"), b"empty": (0, b""), b"\xff\r\n": (1_900_000_000_000, b"x"),
-    b"large": (0, Random(1).randbytes(2_304_000)),  # which can't be compressed
+    b"large": (0, Random(1).randbytes(1_000_000)),  # which can't be compressed
     **{b"entry/%d" % number: (0, Random(number).randbytes(500)) for number in range(100)},
 }  # fmt: skip
 

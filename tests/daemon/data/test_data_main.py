@@ -24,7 +24,7 @@ def test_check_and_stats_of_one_that_is_whole(tmp_path: Path, capsys: Captured) 
     assert out.splitlines()[0].startswith(f"{len(ENTRIES)} entries with ") and out.endswith(f"{directory} is whole\n")
     assert "1 nodes, 2 copies; this node is 127.0.0.1:5909 (up)" in out
     assert run(["stats", directory]) == 0
-    assert "the largest content has 2,304,000 bytes" in capsys.readouterr().out
+    assert "the largest content has 1,000,000 bytes" in capsys.readouterr().out
     assert run(["upgrade", directory]) == 0 and "there is nothing to do" in capsys.readouterr().out
 
 
@@ -109,7 +109,7 @@ def test_compact_gives_space_back(tmp_path: Path, capsys: Captured) -> None:
     assert run(["compact", directory]) == 0
     said = capsys.readouterr().out
     after, before = (int(word.replace(",", "")) for word in (said.split(" has ")[1].split()[0], said.split("had ")[1]))
-    assert after < before - 2_000_000 and run(["check", directory]) == 0
+    assert after < before - 900_000 and run(["check", directory]) == 0
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,12 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from wrpme.core.layout import VERSION_BYTES, content_in, expiry_in
+from wrpme.core.layout import HEADER_BYTES, VERSION_BYTES, Stored, content_in, expiry_in
 from wrpme.errors import (
     AlreadyExistsError, MismatchError, NotFoundError, NumberError, TooLargeError, UsageError, WrpmeError,
 )  # fmt: skip
 from wrpme.limits import CONTENT_BYTES_MAX, EXPIRY_MILLISECONDS_MAX, NUMBER_MAX, NUMBER_MIN
+from wrpme.protocol.frames.large import Unread
 from wrpme.protocol.messages import (
     KEEP_EXPIRY, NO_VERSION, Add, Append, Cas, CasVersion, Content, Done, EntryRequest, Exists, Expire, Failed, Get,
     GetExpire, GetExpiry, GetRange, GetRemove, GetUpdate, IfContent, IfVersion, Number, Put, Remove, RemoveIf,
@@ -60,7 +61,10 @@ def _missing(request: EntryRequest) -> Failed:
 def _get(request: Get, held: bytes | None, now: Now) -> Outcome:
     if held is None:
         return _missing(request)
-    return Content(request.id, content_in(held), held[:VERSION_BYTES] if request.versioned else b"")
+    version = held[:VERSION_BYTES] if request.versioned else b""
+    if type(held) is Stored:  # it is read while it leaves
+        return Content(request.id, Unread(len(held) - HEADER_BYTES, held.parts), version)  # type: ignore[arg-type]
+    return Content(request.id, content_in(held), version)
 
 
 def _expiry(request: Put | Update | GetUpdate | Cas | CasVersion | Add | Append, held: bytes | None, now: Now) -> int:

@@ -187,6 +187,10 @@ class PendingWrites:
             return self.context.reader.get(key)
         return None if expiry_in(pending.value) == REMOVED else pending.value
 
+    def stored(self, key: bytes) -> bytes | None:
+        """The same, for who does not need the content: see :meth:`wrpme.core.io.Reader.stored`."""
+        return self.current(key) if key in self.overlay else self.context.reader.stored(key)
+
     def pairs(self, low: bytes, high: bytes) -> Iterator[Pair]:
         """The entries in ``[low, high)`` in order, as the latest writes left them."""
         self.unfold()
@@ -260,7 +264,7 @@ class PendingWrites:
         low, high = self.low, self.high
         for key, value in pairs:
             if low <= key < high:
-                pending = self.apply(key, value, self.current(key))
+                pending = self.apply(key, value, self.stored(key))
                 self.unflushed.append(pending)
                 self.received.append((item, pending))
 

@@ -278,7 +278,7 @@ class Replica:
 
     def remove_expired(self, key: bytes, wall: float) -> None:
         """Removes an entry whose time has come."""
-        held = self.writes.current(key)
+        held = self.writes.stored(key)
         if held is not None and 0 < expiry_in(held) <= wall:
             self.expire(key, held)
 

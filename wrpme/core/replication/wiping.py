@@ -56,7 +56,7 @@ class Wiping:
             if context.commits.persisted < max(range_.after, self.wiped):
                 return True
             size = 0
-            for count, (key, value) in enumerate(context.reader.scan(range_.cursor, range_.high)):
+            for count, (key, value) in enumerate(context.reader.scan_stored(range_.cursor, range_.high)):
                 if count >= WIPE_ENTRIES_MAX or size >= WIPE_BYTES_MAX:
                     range_.cursor = key
                     return True

@@ -11,9 +11,9 @@ from wrpme.protocol.ring import slot_of
 
 
 def counts_of(reader: Reader) -> SlotCounts:
-    """Of all that a store has: every entry is read once."""
+    """Of all that a store has: every entry is read once, but for what is large."""
     counts = SlotCounts()
-    for key, value in reader.scan(*ENTRIES):
+    for key, value in reader.scan_stored(*ENTRIES):
         counts.add(hash_in(key), 1, user_bytes_of(key, len(value)))
     return counts
 

@@ -1,8 +1,9 @@
 """A copy of a data directory to look at: LevelDB writes even where it is only to be read.
 
-Tables never change, so they are linked, but for one whose number LevelDB would give to a new table, as it would write
-through the link; that, the logs and the few small files are copied. What LevelDB makes of them when it
-opens the copy is made there. The directory itself is locked while it is copied, and nothing in it is touched.
+Tables, and the files of large contents, never change, so they are linked, but for a table whose number LevelDB would
+give to a new one, as it would write through the link; that, the logs and the few small files are copied. What LevelDB
+makes of them when it opens the copy is made there. The directory itself is locked while it is copied, and nothing in it
+is touched.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from wrpme.daemon.storage import leveldb, rejoin, torn
+from wrpme.daemon.storage import large_files, leveldb, rejoin, torn
 from wrpme.daemon.storage.leveldb import LevelStore
 from wrpme.errors import StorageError, UsageError
 
@@ -48,7 +49,7 @@ def copied(directory: str, target: str) -> None:
             for name in os.listdir(directory):
                 source, place = os.path.join(directory, name), os.path.join(target, name)
                 table = _TABLE.match(name)
-                if table and int(table[1]) < reused:
+                if (table and int(table[1]) < reused) or large_files.NAME.match(name):
                     _link(source, place)
                 elif table or _COPIED.match(name) or name == rejoin.NAME:
                     shutil.copyfile(source, place)
@@ -71,7 +72,7 @@ def opened(directory: str) -> Iterator[LevelStore]:
     copy = _place(directory)
     try:
         copied(directory, copy)
-        store = leveldb.open_store(copy, (leveldb.FORMAT, leveldb.REPAIRED))
+        store = leveldb.open_store(copy, (leveldb.FORMAT, leveldb.WITH_FILES, leveldb.REPAIRED))
         try:
             yield store
         finally:

@@ -22,6 +22,7 @@ from wrpme.daemon.storage.leveldb import FORMAT_KEY, REPAIRED, LevelStore
 from wrpme.errors import BackupError, DamagedError, UsageError, WrpmeError
 from wrpme.limits import MIB
 from wrpme.protocol import ring, view_index
+from wrpme.protocol.quoting import named
 from wrpme.version import VERSION
 
 COMMANDS = {
@@ -140,8 +141,8 @@ def _check(directory: str) -> int:
     return 0
 
 
-def _more(named: Sequence[str]) -> str:
-    return ", ..." if len(named) == checks.NAMED_MAX else ""
+def _more(which: Sequence[str]) -> str:
+    return ", ..." if len(which) == checks.NAMED_MAX else ""
 
 
 def _about(found: Contents) -> list[str]:
@@ -261,6 +262,7 @@ def _repair(directory: str) -> int:
         raise
     try:
         store.write([(FORMAT_KEY, REPAIRED)], sync=True)
+        broken = [named(key[9:]) for key in store.drop_broken()][: checks.NAMED_MAX]
         found = _look(store)
     finally:
         store.close()
@@ -269,6 +271,8 @@ def _repair(directory: str) -> int:
         _say(line)
     for what, which in found.damage.items():
         _say(f"{what}: {', '.join(which)}{_more(which)}")
+    if broken:
+        _say(f"of large entries parts are lost, and they with them: {', '.join(broken)}{_more(broken)}")
     if found.gone:
         _say(f"the index names entries that are not there, and may be lost: {', '.join(found.gone)}{_more(found.gone)}")
     _say(

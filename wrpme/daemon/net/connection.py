@@ -14,12 +14,13 @@ from wrpme.core.access.sessions import Access
 from wrpme.core.io import BurstDone, Process
 from wrpme.core.membership.speakers import Names, Objection
 from wrpme.daemon.limits import (
-    KEEPALIVE_SECONDS, SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX, UNACKNOWLEDGED_SECONDS_MAX, WIRE_WRITE_BYTES,
+    KEEPALIVE_SECONDS, SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX, UNACKNOWLEDGED_SECONDS_MAX, WIRE_TURN_BYTES,
+    WIRE_WRITE_BYTES,
 )  # fmt: skip
 from wrpme.daemon.net.outbox import Frame, Large, Outbox
 from wrpme.daemon.security.tls import failed_handshake
 from wrpme.daemon.work import Work
-from wrpme.errors import WrpmeError
+from wrpme.errors import StorageError, WrpmeError
 from wrpme.limits import CONNECT_SECONDS_MAX, TURN_BYTES
 from wrpme.protocol.codec import Later
 from wrpme.protocol.messages import Envelope, Reply, Request
@@ -56,6 +57,8 @@ class Wire(asyncio.Protocol):
         self._work_due = False
         self._paused = False
         self._pump_due = False
+        self._read_bytes = 0
+        """Since it was read last after a pause."""
 
     def count_waiting(self, change: int) -> None:
         """Hears that what waits in the outbox has become so many bytes more or less."""
@@ -123,15 +126,19 @@ class Wire(asyncio.Protocol):
                 self.outbox.forget(frame)
 
     def pump(self) -> None:
-        """Writes what the system takes; goes on in another turn after ``TURN_BYTES``."""
+        """Writes what the system takes; goes on in another turn after ``WIRE_TURN_BYTES``."""
         outbox, transport, sent = self.outbox, self.transport, 0
         while outbox and not self._paused and transport is not None and not transport.is_closing():
-            if outbox.next_is_large or sent >= TURN_BYTES:
+            if outbox.next_is_large or sent >= WIRE_TURN_BYTES:
                 if not self._pump_due:
                     self._pump_due = True
-                    self.host.work.put(TURN_BYTES, self._pump_on)
+                    self.host.work.put(WIRE_TURN_BYTES, self._pump_on)
                 break
-            piece = outbox.piece()
+            try:
+                piece = outbox.piece()
+            except StorageError as error:  # a content is read while it leaves
+                self.host.defect(error)
+                return
             sent += len(piece)
             transport.write(piece)
         if sent:
@@ -194,6 +201,20 @@ class Wire(asyncio.Protocol):
             self.go_on()
         elif messages:
             self.take(messages, now)  # type: ignore[arg-type]
+
+    def count_read(self, size: int) -> None:
+        """Hears how much was read. Where there is more and more, the loop would be at it for many turns' time: after
+        ``WIRE_TURN_BYTES`` it looks at everything else first."""
+        self._read_bytes += size
+        if self._read_bytes >= WIRE_TURN_BYTES and not self._held and self.transport is not None and not self.ended:
+            self._read_bytes = 0
+            if not self.transport.is_closing():
+                self.transport.pause_reading()
+                asyncio.get_running_loop().call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        if not self._held and self.transport is not None and not self.transport.is_closing():
+            self.transport.resume_reading()
 
     def take(self, messages: list[Message], now: float) -> None:
         """Serves the messages as far as it may, and puts the rest before the backlog."""

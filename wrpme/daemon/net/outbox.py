@@ -1,19 +1,20 @@
 """What waits to leave on one connection: in order, in pieces that a connection takes without holding up the loop.
 
 Large messages wait as they are, not as frames: whatever they carry they share with the store, with pending writes and
-with the same message to others, and each becomes a frame only when it is its turn. No socket here.
+with the same message to others, and leave so: only the rest of a frame is made, when it is its turn. No socket here.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import msgspec
 
 from wrpme.daemon.limits import WIRE_WRITE_BYTES
 from wrpme.errors import WrpmeError
-from wrpme.protocol.codec import encode_body, header_of
+from wrpme.protocol.codec import encode_pieces
+from wrpme.protocol.frames.large import Unread
 
 
 class Large:
@@ -48,7 +49,7 @@ class Outbox:
         self.bytes = 0
         self._count = count
         self._frames: deque[Frame] = deque()
-        self._leaving: deque[memoryview] = deque()
+        self._leaving: deque[memoryview | Iterator[bytes]] = deque()
         """Of the large message that leaves now."""
         self._left: Large | None = None
         self._last: Large | None = None
@@ -92,7 +93,7 @@ class Outbox:
         large = self._frames.popleft()
         assert isinstance(large, Large)
         try:
-            body = encode_body(large.message)
+            pieces = encode_pieces(large.message)
         except WrpmeError as error:
             self.bytes -= large.size
             self.forget(large)
@@ -102,24 +103,18 @@ class Outbox:
                 self.bytes += len(instead)
                 self._count(len(instead))
             return
-        self.bytes += len(body) - large.size
+        self.bytes += sum(map(len, pieces)) - large.size
         if not large.counted:
             large.counted = large.size
             self._count(large.size)
         self._left = large
-        self._leaving.append(memoryview(header_of(len(body))))
-        self._leaving.append(memoryview(body))
-        self.bytes += len(self._leaving[0])
+        self._leaving.extend(iter(piece) if type(piece) is Unread else memoryview(piece) for piece in pieces)
 
     def piece(self) -> bytes | memoryview:
         """Returns what leaves next, at most ``WIRE_WRITE_BYTES`` or one frame that is not large; :meth:`prepare` comes
         first where it is due."""
         if self._leaving:
-            piece = self._leaving[0][:WIRE_WRITE_BYTES]
-            if len(piece) < len(self._leaving[0]):
-                self._leaving[0] = self._leaving[0][WIRE_WRITE_BYTES:]
-            else:
-                self._leaving.popleft()
+            piece = self._next_leaving()
             self.bytes -= len(piece)
             if not self._leaving and self._left is not None:
                 self.forget(self._left)
@@ -137,6 +132,21 @@ class Outbox:
         self.bytes -= size
         self._count(-size)
         return gathered[0] if len(gathered) == 1 else b"".join(gathered)
+
+    def _next_leaving(self) -> bytes | memoryview:
+        first = self._leaving.popleft()
+        while not isinstance(first, memoryview):  # it is read from the disk as it leaves
+            part = next(first, None)
+            if part is not None:
+                self._leaving.appendleft(first)
+                first = memoryview(part)
+            elif self._leaving:
+                first = self._leaving.popleft()
+            else:
+                return b""
+        if len(first) > WIRE_WRITE_BYTES:
+            self._leaving.appendleft(first[WIRE_WRITE_BYTES:])
+        return first[:WIRE_WRITE_BYTES]
 
     def clear(self) -> None:
         """Drops everything: the connection has ended."""

@@ -1,7 +1,8 @@
 """Connections to other nodes, by address: dialled when the first message wants to leave, and kept.
 
-A link is two connections ("lanes"): large bodies travel on one, the rest on the other, so that no heartbeat waits
-behind a copy. They are dialled, reported up and given up together. While nobody has sent anything for
+A link is three connections ("lanes"): what may be large travels on one, small requests that are passed on and their
+answers on another one, and the rest on the third, so that neither a heartbeat nor a small request waits behind a copy.
+They are dialled, reported up and given up together. While nobody has sent anything for
 ``LINK_IDLE_SECONDS``, a link is closed without a word: the next message dials it again.
 
 What clients publish leaves for another node only where nothing else waits for it on the lane: no request waits for more
@@ -35,8 +36,8 @@ from wrpme.protocol.codec import PREFACE, Decoder, encode
 from wrpme.protocol.messages import BULK, Envelope, Failed
 
 _BULK = frozenset(BULK)
-_CONTROL_LANE, _BULK_LANE = 0, 1
-LANES = (_CONTROL_LANE, _BULK_LANE)
+_CONTROL_LANE, _BULK_LANE, _APART_LANE = 0, 1, 2
+LANES = (_CONTROL_LANE, _BULK_LANE, _APART_LANE)
 
 
 class LinkHost(Host, Protocol):
@@ -143,7 +144,7 @@ class Link:
             self.host.not_sent(self.address, message.envelope)
             return
         envelope = message.envelope
-        lane = _BULK_LANE if type(envelope.body) in _BULK else _CONTROL_LANE
+        lane = _APART_LANE if message.apart else _BULK_LANE if type(envelope.body) in _BULK else _CONTROL_LANE
         size = message.size
         frame: Frame
         if size > LARGE_BYTES:
@@ -245,7 +246,7 @@ class Link:
         self.host.link_event(LinkUp(self.address))
 
     async def _connect(self) -> str:
-        """Opens both lanes and hears them answer; returns why not, or an empty text."""
+        """Opens the lanes and hears them answer; returns why not, or an empty text."""
         try:
             host, port = addresses.parse(self.address)
         except UsageError as error:
@@ -264,7 +265,7 @@ class Link:
         return reason
 
     async def _open_lanes(self, number: str, port: int, host: str) -> str:
-        """Opens both lanes; returns why not, or an empty text. Each has its time: the network may be slow, or have lost
+        """Opens the lanes; returns why not, or an empty text. Each has its time: the network may be slow, or have lost
         the first packet."""
         loop, tls = asyncio.get_running_loop(), self._links.tls
         try:
@@ -284,7 +285,7 @@ class Link:
         return ""
 
     async def _hear_lanes(self) -> str:
-        """Waits until the other side has answered on both; returns why not, or an empty text."""
+        """Waits until the other side has answered on each; returns why not, or an empty text."""
         try:
             async with asyncio.timeout(CONNECT_SECONDS_MAX):
                 for lane in list(self._lanes):
@@ -331,7 +332,7 @@ class Link:
 
 
 class Lane(Wire):
-    """One of the two connections of a link. It is always read: what comes is the answer to what was sent."""
+    """One of the connections of a link. It is always read: what comes is the answer to what was sent."""
 
     def __init__(self, number: int, link: Link) -> None:
         super().__init__(number, link.host)
@@ -353,6 +354,11 @@ class Lane(Wire):
         else:
             self.put(frame)
         return True
+
+    @property
+    def full(self) -> bool:
+        """Never, so that it is read also while it has much to send: else two nodes might wait for each other."""
+        return False
 
     @property
     def is_free(self) -> bool:
@@ -398,6 +404,7 @@ class Lane(Wire):
         if self.ended:
             return
         self.host.process.received_bytes += len(data)
+        self.count_read(len(data))
         try:
             messages = self._decoder.feed_lazily(data)
         except WrpmeError as error:

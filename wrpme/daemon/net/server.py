@@ -190,6 +190,7 @@ class Session(Wire):
         if self.ended:
             return
         self.host.process.received_bytes += len(data)
+        self.count_read(len(data))
         now = self.host.clock()
         if not self._preface_bytes:
             data = self._first + data

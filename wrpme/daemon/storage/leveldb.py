@@ -17,10 +17,10 @@ from contextlib import contextmanager
 from itertools import pairwise
 
 from wrpme.core.io import Memory, Operation
-from wrpme.core.layout import ENTRIES, HINTS
+from wrpme.core.layout import ENTRIES, HINTS, Stored
 from wrpme.daemon import resources
 from wrpme.daemon.limits import SLICE_BYTES, SLICES_MAX
-from wrpme.daemon.storage import _plyvel, privacy, rejoin, torn
+from wrpme.daemon.storage import _plyvel, large_files, privacy, rejoin, torn
 from wrpme.errors import DamagedError, DiskFullError, ShortageError, StorageError
 from wrpme.limits import WRITE_BUFFER_BYTES
 
@@ -28,11 +28,13 @@ BLOOM_BITS = 10
 """Of each key: one read of a missing key in a hundred touches a table for nothing."""
 FORMAT_KEY = b"m:format"
 FORMAT = b"wrpme 1"
+WITH_FILES = b"wrpme 1 with files"
+"""The format once a large value has a file: earlier releases would give the stub for the value."""
 REPAIRED = b"wrpme 1 repaired"
 """The format of what wrpme-data could save of a damaged directory: a node that started on it would take its copies for
 complete."""
 _EXPECTED_FILE = re.compile(
-    r"(lost\+found|lost|CURRENT|LOCK|LOG|LOG\.old|MANIFEST-\d+|\d+\.(log|ldb|sst|dbtmp)|torn-\d+(\.new)?)\Z"
+    r"(lost\+found|lost|CURRENT|LOCK|LOG|LOG\.old|MANIFEST-\d+|\d+\.(log|ldb|sst|dbtmp)|large-[0-9a-f]{16}|torn-\d+(\.new)?)\Z"
 )
 _LOG_FILE = re.compile(r"\d+\.log\Z")
 _TABLE_FILE = re.compile(r"\d+\.(ldb|sst)\Z")
@@ -53,6 +55,9 @@ class LevelStore:
         self._get = database.get
         self._directory = directory
         self._refusal: StorageError | None = None
+        self._files = large_files.LargeFiles(directory, self._raw(*large_files.INDEX), unusable)
+        self._says_large = False
+        """Its format says that there are large values beside it."""
 
     def get(self, key: bytes) -> bytes | None:
         """Returns the value, or None.
@@ -60,13 +65,43 @@ class LevelStore:
         Raises:
             StorageError: the disk can't be read, or what it holds is damaged.
         """
+        value = self.stored(key)
+        return value.whole() if type(value) is Stored else value
+
+    def stored(self, key: bytes) -> bytes | None:
+        """Returns the same, but a large value as a :class:`wrpme.core.layout.Stored`; raises as ``get`` does."""
         try:
-            return self._get(key, None, verify_checksums=True)
+            value = self._get(key, None, verify_checksums=True)
         except _plyvel.Error as error:
             raise _explained(error, self._directory) from None
+        while value is not None and len(value) == large_files.STUB_BYTES and large_files.is_stub(key, value):
+            try:
+                return self._files.stored(key, value)
+            except large_files.Lost:
+                stub, value = value, self._get(key, None, verify_checksums=True)
+                if stub == value:
+                    raise
+        return value
 
     def scan(self, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Yields keys and values with ``low <= key < high``, in order; raises as ``get`` does."""
+        for key, value in self.scan_stored(low, high):
+            yield key, value.whole() if type(value) is Stored else value
+
+    def scan_stored(self, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Yields the same, but large values as ``stored`` gives them."""
+        for key, value in self._raw(low, high):
+            if len(value) == large_files.STUB_BYTES and large_files.is_stub(key, value):
+                try:
+                    yield key, self._files.stored(key, value)
+                except large_files.Lost:  # it was written again, or removed, since the scan began
+                    now = self.stored(key)
+                    if now is not None:
+                        yield key, now
+            else:
+                yield key, value
+
+    def _raw(self, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
         if self._database is None:
             raise StorageError(f"the data directory {self._directory} is closed")
         try:
@@ -78,7 +113,8 @@ class LevelStore:
         """Returns what it holds now; raises StorageError where it is closed."""
         if self._database is None:
             raise StorageError(f"the data directory {self._directory} is closed")
-        return LevelSnapshot(self._database.snapshot(), self._directory)
+        self._files.pin(1)  # before: from then on no file goes that it sees
+        return LevelSnapshot(self._database.snapshot(), self._directory, self._files)
 
     def write(self, operations: list[Operation], sync: bool) -> None:
         """Applies the batch, and with ``sync`` waits for the disk.
@@ -91,17 +127,46 @@ class LevelStore:
         if self._database is None:
             raise StorageError(f"the data directory {self._directory} is closed")
         try:
-            batch = self._database.write_batch(sync=sync)
-            put, delete = batch.put, batch.delete
-            for key, value in operations:
-                if value is None:
-                    delete(key)
-                else:
-                    put(key, value)
-            batch.write()
+            operations, gone = self._files.laid_out(operations)
+            if self._files.made and not self._says_large:
+                self._says_large, operations = True, [(FORMAT_KEY, WITH_FILES), *operations]
+            self._write(operations, sync or bool(gone))  # a file goes only when its stub has gone for good
         except _plyvel.Error as error:
             self._refusal = _explained(error, self._directory)
             raise self._refusal from None
+        except OSError as error:
+            self._refusal = unusable(self._directory, error)
+            raise self._refusal from None
+        if gone:
+            self._files.dropped(gone)
+
+    def _write(self, operations: list[Operation], sync: bool) -> None:
+        assert self._database is not None
+        batch = self._database.write_batch(sync=sync)
+        put, delete = batch.put, batch.delete
+        for key, value in operations:
+            if value is None:
+                delete(key)
+            else:
+                put(key, value)
+        batch.write()
+
+    def clear_away(self) -> None:
+        """Removes the files that no entry has; not where LevelDB may have lost some of its entries."""
+        self._files.clear_away()
+
+    def drop_broken(self) -> list[bytes]:
+        """Removes the entries whose file was lost, where a directory was repaired; returns their keys."""
+        broken = []
+        for key, value in self._raw(*ENTRIES):
+            try:
+                if large_files.is_stub(key, value):
+                    for _ in self._files.stored(key, value).parts():
+                        pass
+            except DamagedError:
+                broken.append(key)
+        self.write([(key, None) for key in broken], sync=True)
+        return broken
 
     # --- what was removed ----------------------------------------------------------------------------------------
 
@@ -125,7 +190,7 @@ class LevelStore:
 
     def excess_bytes(self, bytes_used: int) -> int:
         """Returns how many bytes more the files of all entries take than ``bytes_used``."""
-        return max(0, self._size(b"", b"\xff") - bytes_used)
+        return max(0, self._size(b"", b"\xff") + self._files.bytes - bytes_used)
 
     def _size(self, low: bytes, high: bytes) -> int:
         return 0 if self._database is None else self._database.approximate_size(low, high)
@@ -140,14 +205,19 @@ class LevelStore:
 class LevelSnapshot:
     """What a store held at one moment. LevelDB keeps all that it sees until it is closed, or the store is."""
 
-    def __init__(self, snapshot: _plyvel.Snapshot, directory: str) -> None:
+    def __init__(self, snapshot: _plyvel.Snapshot, directory: str, files: large_files.LargeFiles) -> None:
         self._snapshot = snapshot
         self._directory = directory
+        self._files: large_files.LargeFiles | None = files
 
     def scan(self, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
         """See :meth:`LevelStore.scan`."""
         try:
-            yield from self._snapshot.iterator(start=low, stop=high, verify_checksums=True, fill_cache=False)
+            found = self._snapshot.iterator(start=low, stop=high, verify_checksums=True, fill_cache=False)
+            for key, value in found:
+                if len(value) == large_files.STUB_BYTES and large_files.is_stub(key, value) and self._files is not None:
+                    value = self._files.stored(key, value).whole()
+                yield key, value
         except _plyvel.Error as error:
             raise _explained(error, self._directory) from None
         except RuntimeError:  # what LevelDB's binding says of one that is closed, as its database is
@@ -156,9 +226,12 @@ class LevelSnapshot:
     def close(self) -> None:
         """Lets go of it."""
         self._snapshot.close()
+        if self._files is not None:
+            self._files.pin(-1)
+            self._files = None
 
 
-def open_store(directory: str, formats: Collection[bytes] = (FORMAT,), cache_bytes: int = 0) -> LevelStore:
+def open_store(directory: str, formats: Collection[bytes] = (FORMAT, WITH_FILES), cache_bytes: int = 0) -> LevelStore:
     """Returns the store in ``directory``, which is made where it is missing, and has one of these formats.
 
     Raises:
@@ -175,6 +248,8 @@ def open_store(directory: str, formats: Collection[bytes] = (FORMAT,), cache_byt
     store = _opened(directory, cache_bytes)
     try:
         _check_format(store, directory, formats)
+        if REPAIRED not in formats:
+            store.clear_away()
         store.closed_to_others = privacy.close_to_others(directory)
     except StorageError:
         store.close()
@@ -234,7 +309,7 @@ def locked(directory: str) -> Iterator[None]:
 def _check_names(directory: str, names: list[str]) -> None:
     """Refuses what is not a LevelDB, and remains of one that LevelDB would clear away."""
     log = any(_LOG_FILE.match(name) for name in names)
-    tables = any(_TABLE_FILE.match(name) for name in names)
+    tables = any(_TABLE_FILE.match(name) or large_files.NAME.match(name) for name in names)
     if "CURRENT" in names:
         return
     info = rejoin.read(directory)

@@ -40,6 +40,10 @@ class MemoryStore:
         """Returns the value, or None."""
         return self._values.get(key)
 
+    def stored(self, key: bytes) -> bytes | None:
+        """Returns the value, or None."""
+        return self._values.get(key)
+
     def scan(self, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Yields keys and values with ``low <= key < high``, in order."""
         keys, values = self._keys, self._values
@@ -55,6 +59,10 @@ class MemoryStore:
             else:
                 changes = self._changes
                 at = bisect_right(keys, key)
+
+    def scan_stored(self, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Yields the same."""
+        return self.scan(low, high)
 
     def snapshot(self) -> MemoryStore:
         """Returns a copy."""
