@@ -19,8 +19,9 @@ from itertools import pairwise
 from wrpme.core.io import Memory, Operation
 from wrpme.core.layout import ENTRIES, HINTS
 from wrpme.daemon import resources
-from wrpme.daemon.limits import SLICE_BYTES, SLICES_MAX
+from wrpme.daemon.limits import SLICE_BYTES, SLICES_MAX, TABLE_BYTES
 from wrpme.daemon.storage import _plyvel, privacy, rejoin, torn
+from wrpme.daemon.storage.pacing import Pace
 from wrpme.errors import DamagedError, DiskFullError, ShortageError, StorageError
 from wrpme.limits import WRITE_BUFFER_BYTES
 
@@ -38,6 +39,7 @@ _LOG_FILE = re.compile(r"\d+\.log\Z")
 _TABLE_FILE = re.compile(r"\d+\.(ldb|sst)\Z")
 _BEYOND_END = re.compile(r"(\d+\.(?:ldb|sst)): Invalid argument\Z")
 """How LevelDB says that a table ends before a block that it should have."""
+_LEVEL_0 = b"leveldb.num-files-at-level0"
 _FLOCK = struct.Struct("hhqqi4x") if sys.platform == "linux" else None
 
 
@@ -53,6 +55,7 @@ class LevelStore:
         self._get = database.get
         self._directory = directory
         self._refusal: StorageError | None = None
+        self._pace = Pace(lambda: int(database.get_property(_LEVEL_0) or 0))
 
     def get(self, key: bytes) -> bytes | None:
         """Returns the value, or None.
@@ -98,7 +101,9 @@ class LevelStore:
                     delete(key)
                 else:
                     put(key, value)
+            self._pace.before_write()
             batch.write()
+            self._pace.wrote(batch.approximate_size())
         except _plyvel.Error as error:
             self._refusal = _explained(error, self._directory)
             raise self._refusal from None
@@ -214,6 +219,7 @@ def _database(directory: str, cache_bytes: int = 0) -> _plyvel.Database:
         create_if_missing=True,
         paranoid_checks=True,
         write_buffer_size=WRITE_BUFFER_BYTES,
+        max_file_size=TABLE_BYTES,
         lru_cache_size=cache_bytes or Memory().cache,
         bloom_filter_bits=BLOOM_BITS,
     )
