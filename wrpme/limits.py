@@ -88,7 +88,7 @@ a client, and a node's never is, so that clients can't shut nodes out."""
 FILES_RESERVED = 2 * MEMBERS_MAX + 200
 """For links to all other nodes, the data directory and the log: so many the connections that others open leave, or half
 of what the system allows where that is less."""
-WRITE_BUFFER_BYTES = 32 * MIB
+WRITE_BUFFER_BYTES = 16 * MIB
 """What gathers in memory (and in the log that a start reads again) before it becomes a table."""
 DISK_FREE_BYTES_MIN = 2 * WRITE_BUFFER_BYTES
 """A node that left service as its disk was full tries to come back when so much is free: the log that is read again
