@@ -189,8 +189,8 @@ async def writes(asked: argparse.Namespace) -> None:
 def fill(directory: Path, count: int, size: int) -> None:
     """Entries and their index, in the order of the keys, where no node is at work."""
     store = leveldb.open_store(str(directory))
-    content, operations = os.urandom(size), list[Operation]()
-    operations.append((COUNTS_LIFE_KEY, None))  # what is kept there does not count these
+    operations: list[Operation] = [(COUNTS_LIFE_KEY, None)]  # what is kept there does not count these
+    draw = random.Random(3)
 
     def put(key: bytes, value: bytes) -> None:
         operations.append((key, value))
@@ -202,7 +202,7 @@ def fill(directory: Path, count: int, size: int) -> None:
         put(b"a" + alias(number).encode(), b"")
     for place in sorted(hash_of(alias(number).encode()) << 32 | number for number in range(count)):
         name = alias(place & 0xFFFF_FFFF).encode()
-        put(key_of(place >> 32, name), value_of((1, 1), 0, content))
+        put(key_of(place >> 32, name), value_of((1, 1), 0, draw.randbytes(size)))
     store.write(operations, sync=True)
     store.close()
 
