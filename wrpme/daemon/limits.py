@@ -149,10 +149,10 @@ PACE_TABLES_MIN = 4
 """While no more tables of level 0 wait to be merged, writes are as fast as they come;"""
 PACE_TABLES_USUAL = 5
 """with each one above these they are slower. From 8 on LevelDB waits 1 ms for each batch, and at 12 it stops."""
-PACE_BYTES_PER_SECOND_MIN = 3 * MIB
-"""They go on as fast as this: what a call of many usually carries waits for less than 0.1 s,"""
+PACE_BYTES_PER_SECOND_MIN = MIB // 2
+"""they go on as fast as this,"""
 PACE_SECONDS_MAX = LEASE_SECONDS / 4
-"""and a batch of any size so long at most: half of what makes a node doubt its disk."""
+"""and a batch waits so long at most: half of what makes a node doubt its disk."""
 SLICE_BYTES = 8 * MIB
 """Where much was removed, a compaction writes so much anew at a time."""
 SLICES_MAX = 4096

@@ -20,7 +20,7 @@ from wrpme.daemon.limits import (
 
 _GROWTH = 1.25
 """What was merged in time is tried a little faster;"""
-_SHRINKAGE = 0.6
+_SHRINKAGE = 0.65
 """with each table that is too many it goes on so much more slowly."""
 _SECONDS_MIN = 0.001
 _wait = threading.Event().wait
