@@ -207,15 +207,16 @@ def fill(directory: Path, count: int, size: int) -> None:
     store.close()
 
 
-async def until_served(hive: Daemons, count: int) -> float:
-    """Seconds from the start of the process until it answers a get."""
+async def until_served(hive: Daemons, count: int) -> str:
+    """Seconds from the start of the process until it answers a get, and what of the processor that took."""
     begun = time.monotonic()
     hive.start(0)
     async with Client(hive.addresses, timeout=PATIENCE_SECONDS) as client:
         while True:
             try:
                 await client.get(alias(count - 1))
-                return time.monotonic() - begun
+                seconds = time.monotonic() - begun
+                return f"served after {seconds:6.2f} s, {processor_seconds(ids(hive)):6.2f} s of the processor"
             except WrpmeError:
                 await asyncio.sleep(0.02)
 
@@ -228,9 +229,11 @@ async def filled(root: Path, count: int, size: int, tell: Callable[[str], None])
         (directory,) = (hive.directory / "db").iterdir()
         await asyncio.to_thread(fill, directory, count, size)
         told = f"{count:12,} entries, {disk_bytes(hive) / 1e6:,.0f} MB"
-        tell(f"{told}, served after {await until_served(hive, count):6.2f} s, counted")
+        tell(f"{told}, first start:        {await until_served(hive, count)}")
         hive.kill(0)
-        tell(f"{told}, served after {await until_served(hive, count):6.2f} s, started after kill -9")
+        tell(f"{told}, after kill -9:      {await until_served(hive, count)}")
+        hive.terminate(0)
+        tell(f"{told}, after a planned end: {await until_served(hive, count)}")
         async with Client(hive.addresses, timeout=PATIENCE_SECONDS) as client:
             assert await client.count() == count, "all are there"
         yield hive

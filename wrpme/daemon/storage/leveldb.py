@@ -222,6 +222,7 @@ def _database(directory: str, cache_bytes: int = 0) -> _plyvel.Database:
         max_file_size=TABLE_BYTES,
         lru_cache_size=cache_bytes or Memory().cache,
         bloom_filter_bits=BLOOM_BITS,
+        compression=None,  # each merge would do it again, which takes several times the processor where it saves much
     )
 
 
