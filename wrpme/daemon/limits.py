@@ -153,6 +153,9 @@ PACE_BYTES_PER_SECOND_MIN = MIB // 2
 """they go on as fast as this,"""
 PACE_SECONDS_MAX = LEASE_SECONDS / 4
 """and a batch waits so long at most: half of what makes a node doubt its disk."""
+ENTRY_BYTES = 80
+"""An entry takes about so much in the tables beside its alias and content: its version, its place, and the index, which
+has the alias once more."""
 SLICE_BYTES = 8 * MIB
 """Where much was removed, a compaction writes so much anew at a time."""
 SLICES_MAX = 4096

@@ -19,7 +19,7 @@ from itertools import pairwise
 from wrpme.core.io import Memory, Operation
 from wrpme.core.layout import ENTRIES, HINTS
 from wrpme.daemon import resources
-from wrpme.daemon.limits import SLICE_BYTES, SLICES_MAX, TABLE_BYTES
+from wrpme.daemon.limits import ENTRY_BYTES, SLICE_BYTES, SLICES_MAX, TABLE_BYTES
 from wrpme.daemon.storage import _plyvel, privacy, rejoin, torn
 from wrpme.daemon.storage.pacing import Pace
 from wrpme.errors import DamagedError, DiskFullError, ShortageError, StorageError
@@ -128,9 +128,9 @@ class LevelStore:
         if self._database is not None:
             self._database.compact_range(start=low, stop=high)
 
-    def excess_bytes(self, bytes_used: int) -> int:
-        """Returns how many bytes more the files of all entries take than ``bytes_used``."""
-        return max(0, self._size(b"", b"\xff") - bytes_used)
+    def excess_bytes(self, entries: int, bytes_used: int) -> int:
+        """Returns how many bytes more the files take than so many entries need, which have ``bytes_used``."""
+        return max(0, self._size(b"", b"\xff") - bytes_used - ENTRY_BYTES * entries)
 
     def _size(self, low: bytes, high: bytes) -> int:
         return 0 if self._database is None else self._database.approximate_size(low, high)
