@@ -180,6 +180,8 @@ async def test_a_start_knows_how_many_entries_there_are_and_reads_none(
 
     await running(settings, KeptLog(), change)
     monkeypatch.setattr(slot_counts, "counts_of", lambda reader: pytest.fail("all entries were read"))
+    store = Supervisor(settings, [], KeptLog())._entered().store  # a start that comes to nothing
+    store.close()
     await running(settings, KeptLog(), change)
     assert found == [4, 4]
 

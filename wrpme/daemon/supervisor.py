@@ -291,6 +291,8 @@ class Supervisor:
                 raise leveldb.damaged(config.root, "the identity of the node is missing")
             next_identity = identity.next_life(store, os.urandom)
             slot_counts = known_counts(store, next_identity.lives)
+            slot_counts.begin(next_identity.incarnation)
+            store.write(slot_counts.operations(), sync=False)  # also of a node that writes nothing before it ends
             slot_counts.removed_bytes = store.excess_bytes(slot_counts.entries, slot_counts.bytes)
         except StorageError:
             store.close()
