@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from wrpme.core.io import Operation
 from wrpme.core.layout import ENTRIES, key_of, operations_for, removal, value_of
 from wrpme.daemon.storage import _plyvel, rejoin
 from wrpme.daemon.storage.leveldb import FORMAT, FORMAT_KEY, open_store, unusable
@@ -328,6 +329,23 @@ def test_a_full_disk_stops_all_writing(tmp_path: Path, monkeypatch: pytest.Monke
     store.close()
 
 
+def test_small_entries_that_are_all_there_are_no_excess(tmp_path: Path) -> None:
+    """Else a start would write all of them anew."""
+    store = open_store(str(tmp_path))
+    aliases = [b"entry/%d" % number for number in range(20_000)]
+    for first in range(0, len(aliases), 1000):
+        operations = list[Operation]()
+        for alias in aliases[first : first + 1000]:
+            operations += operations_for(key_of(ring.hash_of(alias), alias), value_of((1, 1), 0, os.urandom(85)))
+        store.write(operations, sync=False)
+    for low, high in store.slices():
+        store.compact(low, high)
+    size = sum(len(alias) + 85 for alias in aliases)
+    assert store._size(b"", b"\xff") > 1.5 * size, "half as much again is no excess"
+    assert store.excess_bytes(len(aliases), size) < 0.05 * size
+    store.close()
+
+
 def test_the_space_of_what_was_removed_returns(tmp_path: Path) -> None:
     def size() -> int:
         return sum(path.stat().st_size for path in tmp_path.iterdir())
@@ -342,12 +360,12 @@ def test_the_space_of_what_was_removed_returns(tmp_path: Path) -> None:
     store.close()
     store = open_store(str(tmp_path))
     assert size() > 15_000_000, "nobody has given anything back"
-    assert store.excess_bytes(500 * 10_000) > 10_000_000
+    assert store.excess_bytes(500, 500 * 10_000) > 10_000_000
     slices = store.slices()
     assert len(slices) >= 4 and slices[2][0] == ENTRIES[0] and slices[-1][1] == ENTRIES[1]
     for low, high in slices:
         store.compact(low, high)
-    assert size() < 7_000_000 and store.excess_bytes(500 * 10_000) < 1_000_000
+    assert size() < 7_000_000 and store.excess_bytes(500, 500 * 10_000) < 1_000_000
     assert dict(store.scan(*ENTRIES)) == {key: values[key] for key in keys[1500:]}
     store.close()
     store.compact(*ENTRIES)

@@ -18,6 +18,7 @@ from tests.system.daemons import Daemons, free_port, until, until_stable
 from wrpme import Client
 from wrpme.core.io import Effect, Input, Exit
 from wrpme.core.node import Node
+from wrpme.core.stats import slot_counts
 from wrpme.daemon import config, supervisor
 from wrpme.daemon.log import Log
 from wrpme.daemon.net.listen import listen
@@ -160,6 +161,29 @@ async def lived(settings: config.Config) -> KeptLog:
 
     assert (await running(settings, log, until_member)).code == 0
     return log
+
+
+async def test_a_start_knows_how_many_entries_there_are_and_reads_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_of(tmp_path)
+    found = list[int]()
+
+    async def change(node: asyncio.Task[Exit]) -> None:
+        async with Client([str(settings.advertise)]) as client:
+            await until_stable(client, 1)
+            if not found:
+                await client.put_many({f"entry/{number}": b"content" for number in range(5)})
+                await client.remove("entry/1")
+            found.append(await client.count())
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    await running(settings, KeptLog(), change)
+    monkeypatch.setattr(slot_counts, "counts_of", lambda reader: pytest.fail("all entries were read"))
+    store = Supervisor(settings, [], KeptLog())._entered().store  # a start that comes to nothing
+    store.close()
+    await running(settings, KeptLog(), change)
+    assert found == [4, 4]
 
 
 async def refusal(settings: config.Config) -> str:

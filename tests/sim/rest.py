@@ -14,7 +14,8 @@ from wrpme.core.layout import ENTRIES, SETTLED_PREFIX, alias_in, hash_in, settle
 from wrpme.core.node import Node
 from wrpme.core.replication.replica import Replica, Role
 from wrpme.core.replication.sender import Sender
-from wrpme.protocol.ring import arc_at
+from wrpme.core.stats.slot_counts import counts_of, known_counts
+from wrpme.protocol.ring import SLOT, arc_at
 
 
 def assert_at_rest(name: object, node: Node, disk: Reader) -> None:
@@ -112,6 +113,12 @@ def _of_disk(node: Node, disk: Reader) -> Iterator[str]:
     index = {key[1:] for key, _ in disk.scan(b"a", b"b")}
     if index != {alias_in(key) for key in entries}:
         yield f"an index of {len(index)} for {len(entries)} entries"
+    counted, kept = counts_of(disk), known_counts(disk, (node.settings.incarnation, 0))
+    for whose, counts in (("has", node.context.slots), ("will have after a start", kept)):
+        if any(counts.between(at, at + SLOT - 1) != counted.between(at, at + SLOT - 1) for at in map(hash_in, entries)):
+            yield f"other counts than its entries: it {whose} {counts.entries} entries of {counts.bytes} bytes"
+        if (counts.entries, counts.bytes) != (counted.entries, counted.bytes):
+            yield f"{counted.entries} entries of {counted.bytes} bytes: it {whose} {counts.entries} of {counts.bytes}"
     unsettled = [replica for replica in node.table.mine if replica.arc.prev]
     notes = [settled_in(key, value) for key, value in disk.scan(SETTLED_PREFIX, successor(SETTLED_PREFIX))]
     for first, last, version in notes:

@@ -26,7 +26,7 @@ from wrpme.core.stats.response_times import ResponseTimes
 from wrpme.core.stats.audit import Audit
 from wrpme.core.stats.slow_requests import SlowRequests
 from wrpme.core.stats.traces import Traces
-from wrpme.core.stats.slot_counts import SlotCounts, counts_of
+from wrpme.core.stats.slot_counts import SlotCounts, known_counts
 from wrpme.core.limits import STORY_LINES_MAX, ROUND_TRIP_SECONDS_MAX, SILENCE_SECONDS
 from wrpme.errors import WrpmeError
 from wrpme.protocol import view_index
@@ -126,7 +126,10 @@ class NodeContext:
         self.clocks_heard = 0
         """So many neighbours have told what their wall clocks show."""
         self.marks = Marks(mark_in(key, value) for key, value in reader.scan(MARK_PREFIX, successor(MARK_PREFIX)))
-        self.commits = GroupCommit(self.marks)
+        self.slots = slots or known_counts(reader, settings.lives)
+        if settings.lives:
+            self.slots.begin(settings.incarnation)
+        self.commits = GroupCommit(self.marks, self.slots)
         self.hot = HotValues(reader, self.process.memory.hot)
         self.disk: DiskPace = self.commits.disk
         """How this node's own disk takes batches."""
@@ -139,7 +142,6 @@ class NodeContext:
         self.reconciled = Reconciled(reader, self.commits)
         self.heartbeats = HeartbeatLeases(now, settings.id[0])
         self.lateness = Lateness()
-        self.slots = slots or counts_of(reader)
         self.room = Room(self.slots, settings.bytes_max)
         self.responses = ResponseTimes()
         self.replication = Latency()

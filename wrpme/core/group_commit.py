@@ -13,6 +13,7 @@ from wrpme.core.health.disk_pace import DiskPace
 from wrpme.core.io import Operation, Persist
 from wrpme.core.replication.marks import Marks
 from wrpme.core.replication.reminders import Reminders
+from wrpme.core.stats.slot_counts import SlotCounts
 
 
 BATCHES_REMEMBERED = 128
@@ -22,8 +23,9 @@ BATCHES_REMEMBERED = 128
 class GroupCommit:
     """``batch`` is the number of the batch that gathers, ``persisted`` that of the last one on disk."""
 
-    def __init__(self, marks: Marks) -> None:
+    def __init__(self, marks: Marks, slots: SlotCounts) -> None:
         self._marks = marks
+        self._slots = slots
         self.reminders = Reminders()
         self.disk = DiskPace()
         """How this node's own disk takes batches; what follows from it see :mod:`wrpme.core.health.own_disk`."""
@@ -84,6 +86,7 @@ class GroupCommit:
         if not self._operations or self._in_flight:
             return None
         self._operations += self._marks.operations()  # in one batch with the writes that they tell of
+        self._operations += self._slots.operations()
         leaving = Persist(self.batch, self._operations, self._must_sync)
         self.disk.begin(self._operations, now)
         self._operations = []

@@ -38,6 +38,10 @@ LEFT_OUT_KEY = b"m:left-out"
 CLOCK_KEY = b"m:clock"
 SETTLED_PREFIX = b"m:settled:"
 MARK_PREFIX = b"m:mark:"
+COUNTS_KEY = b"m:counts"
+COUNTS_LIFE_KEY = b"m:counts-life"
+COUNTS_CHANGES_PREFIX = b"m:counts+"
+"""See :mod:`wrpme.core.stats.slot_counts`."""
 _MARK = Struct(">QQ")
 ENTRIES = (b"e", b"f")
 HINTS = (b"x", b"y")
@@ -233,6 +237,11 @@ def mark_in(key: bytes, value: bytes) -> tuple[int, int, Version]:
     at = len(MARK_PREFIX)
     written, sequence = _MARK.unpack(value)
     return _HASH.unpack_from(key, at)[0], _HASH.unpack_from(key, at + 8)[0], (written, sequence)
+
+
+def counts_changes_key(number: int) -> bytes:
+    """Where the changes of counts of one batch are kept."""
+    return COUNTS_CHANGES_PREFIX + _HASH.pack(number)
 
 
 def digest_of(pairs: list[Pair]) -> bytes:

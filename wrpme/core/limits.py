@@ -145,6 +145,10 @@ REMOVED_BYTES_MAX = 32 * MIB
 REMOVED_ENTRIES_AT_REST_MAX = 1000
 REMOVED_BYTES_AT_REST_MAX = 4 * MIB
 """...also when nothing more is removed."""
+COUNTS_CHANGES_MAX = 4096
+COUNTS_CHANGES_BYTES_MAX = MIB
+"""Of changes of counts so many values, and so many bytes, are on the disk; then the table of 1 MiB is written anew, and
+a start reads no more than both."""
 WIPE_ENTRIES_MAX = 256
 WIPE_BYTES_MAX = 2 * MIB
 """Entries of an arc that went elsewhere are deleted so many at a time, in one step of the loop."""

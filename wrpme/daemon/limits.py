@@ -143,6 +143,22 @@ WATCHDOG_PINGS = 3
 """The node tells systemd so often that its loop runs, in the time after which systemd takes it for hung."""
 
 # --- the disk --------------------------------------------------------------------------------------------------------
+TABLE_BYTES = 8 * MIB
+"""LevelDB's tables have so many bytes: with its usual 2 MiB it would sync four times as often, and could not keep open
+those of more than 2 GB."""
+PACE_LOOK_BYTES = 256 * KIB
+"""The tables of level 0 are counted whenever so much was written."""
+PACE_TABLES_MIN = 4
+"""While no more tables of level 0 wait to be merged, writes are as fast as they come;"""
+PACE_TABLES_USUAL = 5
+"""with each one above these they are slower. From 8 on LevelDB waits 1 ms for each batch, and at 12 it stops."""
+PACE_BYTES_PER_SECOND_MIN = MIB // 2
+"""they go on as fast as this,"""
+PACE_SECONDS_MAX = LEASE_SECONDS / 4
+"""and a batch waits so long at most: half of what makes a node doubt its disk."""
+ENTRY_BYTES = 80
+"""An entry takes about so much in the tables beside its alias and content: its version, its place, and the index, which
+has the alias once more."""
 SLICE_BYTES = 8 * MIB
 """Where much was removed, a compaction writes so much anew at a time."""
 SLICES_MAX = 4096

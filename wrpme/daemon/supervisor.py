@@ -27,7 +27,7 @@ from wrpme.files.certificates import stamp
 from wrpme.core.io import Exit, Memory, Process, ProcessStats, Settings, SettingsChanged
 from wrpme.core.layout import VIEW_KEY
 from wrpme.core.node import Node
-from wrpme.core.stats.slot_counts import SlotCounts, counts_of
+from wrpme.core.stats.slot_counts import SlotCounts, known_counts
 from wrpme.daemon import disk_full, hypervisor, resources, systemd
 from wrpme.daemon.config import Config
 from wrpme.daemon.disk_full import UnavailableNode
@@ -290,8 +290,10 @@ class Supervisor:
             elif store.get(identity.KEY) is None:
                 raise leveldb.damaged(config.root, "the identity of the node is missing")
             next_identity = identity.next_life(store, os.urandom)
-            slot_counts = counts_of(store)
-            slot_counts.removed_bytes = store.excess_bytes(slot_counts.bytes)
+            slot_counts = known_counts(store, next_identity.lives)
+            slot_counts.begin(next_identity.incarnation)
+            store.write(slot_counts.operations(), sync=False)  # also of a node that writes nothing before it ends
+            slot_counts.removed_bytes = store.excess_bytes(slot_counts.entries, slot_counts.bytes)
         except StorageError:
             store.close()
             raise

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.daemon.data.parts import ENTRIES, key, made
+from wrpme.core.layout import COUNTS_LIFE_KEY
 from wrpme.backup.reader import Reader
 from wrpme.daemon.data.main import COMMANDS, run
 from wrpme.daemon.storage.leveldb import open_store
@@ -103,13 +104,16 @@ def test_dump_writes_a_backup_or_nothing(tmp_path: Path, capsys: Captured) -> No
 def test_compact_gives_space_back(tmp_path: Path, capsys: Captured) -> None:
     directory = made(tmp_path / "data")
     store = open_store(directory)
-    store.write([(key(b"large"), None), (b"alarge", None)], True)
+    store.write([(key(b"large"), None), (b"alarge", None), (COUNTS_LIFE_KEY, bytes(8))], True)
     store.close()
     open_store(directory).close()
     assert run(["compact", directory]) == 0
     said = capsys.readouterr().out
     after, before = (int(word.replace(",", "")) for word in (said.split(" has ")[1].split()[0], said.split("had ")[1]))
     assert after < before - 900_000 and run(["check", directory]) == 0
+    store = open_store(directory)
+    assert store.get(COUNTS_LIFE_KEY) is None, "the next start counts anew"
+    store.close()
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from time import time
 from wrpme import options
 from wrpme.backup.frames import Header
 from wrpme.backup.writer import Writer
+from wrpme.core.layout import COUNTS_LIFE_KEY
 from wrpme.daemon.data import checks, copies
 from wrpme.daemon.data.checks import Contents
 from wrpme.daemon.storage import _plyvel, leveldb
@@ -291,6 +292,7 @@ def _compact(directory: str) -> int:
         for number, (low, high) in enumerate(parts, 1):
             _progress(f"part {number} of {len(parts)}")
             store.compact(low, high)
+        store.write([(COUNTS_LIFE_KEY, None)], sync=True)  # the next start counts all entries
     finally:
         store.close()
     _progress("")

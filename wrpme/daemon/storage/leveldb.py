@@ -19,8 +19,9 @@ from itertools import pairwise
 from wrpme.core.io import Memory, Operation
 from wrpme.core.layout import ENTRIES, HINTS, Stored
 from wrpme.daemon import resources
-from wrpme.daemon.limits import SLICE_BYTES, SLICES_MAX
+from wrpme.daemon.limits import ENTRY_BYTES, SLICE_BYTES, SLICES_MAX, TABLE_BYTES
 from wrpme.daemon.storage import _plyvel, large_files, privacy, rejoin, torn
+from wrpme.daemon.storage.pacing import Pace
 from wrpme.errors import DamagedError, DiskFullError, ShortageError, StorageError
 from wrpme.limits import WRITE_BUFFER_BYTES
 
@@ -40,6 +41,7 @@ _LOG_FILE = re.compile(r"\d+\.log\Z")
 _TABLE_FILE = re.compile(r"\d+\.(ldb|sst)\Z")
 _BEYOND_END = re.compile(r"(\d+\.(?:ldb|sst)): Invalid argument\Z")
 """How LevelDB says that a table ends before a block that it should have."""
+_LEVEL_0 = b"leveldb.num-files-at-level0"
 _FLOCK = struct.Struct("hhqqi4x") if sys.platform == "linux" else None
 
 
@@ -58,6 +60,7 @@ class LevelStore:
         self._files = large_files.LargeFiles(directory, self._raw(*large_files.INDEX), unusable)
         self._says_large = False
         """Its format says that there are large values beside it."""
+        self._pace = Pace(lambda: int(database.get_property(_LEVEL_0) or 0))
 
     def get(self, key: bytes) -> bytes | None:
         """Returns the value, or None.
@@ -149,7 +152,9 @@ class LevelStore:
                 delete(key)
             else:
                 put(key, value)
+        self._pace.before_write()
         batch.write()
+        self._pace.wrote(batch.approximate_size())
 
     def clear_away(self) -> None:
         """Removes the files that no entry has; not where LevelDB may have lost some of its entries."""
@@ -188,9 +193,9 @@ class LevelStore:
         if self._database is not None:
             self._database.compact_range(start=low, stop=high)
 
-    def excess_bytes(self, bytes_used: int) -> int:
-        """Returns how many bytes more the files of all entries take than ``bytes_used``."""
-        return max(0, self._size(b"", b"\xff") + self._files.bytes - bytes_used)
+    def excess_bytes(self, entries: int, bytes_used: int) -> int:
+        """Returns how many bytes more the files take than so many entries need, which have ``bytes_used``."""
+        return max(0, self._size(b"", b"\xff") + self._files.bytes - bytes_used - ENTRY_BYTES * entries)
 
     def _size(self, low: bytes, high: bytes) -> int:
         return 0 if self._database is None else self._database.approximate_size(low, high)
@@ -289,8 +294,10 @@ def _database(directory: str, cache_bytes: int = 0) -> _plyvel.Database:
         create_if_missing=True,
         paranoid_checks=True,
         write_buffer_size=WRITE_BUFFER_BYTES,
+        max_file_size=TABLE_BYTES,
         lru_cache_size=cache_bytes or Memory().cache,
         bloom_filter_bits=BLOOM_BITS,
+        compression=None,  # each merge would do it again, which takes several times the processor where it saves much
     )
 
 
