@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tests.sim.world import World
 
 PAUSE_SECONDS = (0.05, 0.6)
+SOON_SECONDS = 0.1
 LOOK_SECONDS = (0.0, 0.1)
 """How long a password is looked at."""
 ADMIN = "root"
@@ -126,6 +127,8 @@ class Guests:
         else:
             kept = [Password(one.salt, b"") for one in known.passwords if self.random.random() < 0.5][:3]
             self._say(machine, SetPasswords(1, name, (quickly_hashed(password, salt), *kept), known.changed))
+        if self.random.random() < 0.5:  # somebody knows it before the hive does
+            self.world.agenda.after(self.random.uniform(0.0, SOON_SECONDS), partial(self._try, name, password))
 
     def _say(self, machine: Machine, request: Request) -> None:
         self.world.say(None, f"the admin at {machine}: {request}")
@@ -154,12 +157,20 @@ class Guests:
             password = f"{name}{tried}"
             if known is not None and self.random.random() < 0.8 and _is_of(known, password):
                 number = tried
+        self._say_who(machine, name, f"{name}{number}")
+
+    def _try(self, name: str, password: str) -> None:
+        running = [one for one in self.world.machines if one.node is not None and one.node.view is not None]
+        if self._active and running:
+            self._say_who(self.random.choice(running), name, password)
+
+    def _say_who(self, machine: Machine, name: str, password: str) -> None:
         guest = Guest(machine, machine.life)
         session = self.world.open_session(partial(self._judge, guest))
         self._guests[session] = guest
         assert machine.node is not None
         machine.node.context.process.clients[session] = f"10.9.9.{self.random.randrange(99)}:{session}"
-        machine.request(session, Authenticate(1, name, f"{name}{number}"))
+        machine.request(session, Authenticate(1, name, password))
 
     def look_at(self, machine: Machine, asked: Verify) -> None:
         """A password of a guest is looked at, which takes a while."""

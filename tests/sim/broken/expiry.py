@@ -8,7 +8,7 @@ from tests.sim.broken import Broken
 from wrpme.core.context import NodeContext
 from wrpme.core.health import clocks
 from wrpme.core.io import Operation
-from wrpme.core.layout import REMOVED, expiry_in, operations_for, removal, version_in
+from wrpme.core.layout import REMOVED, beside, expiry_in, removal, version_in
 from wrpme.core.replication import pending, replica
 from wrpme.core.replication.replica import Replica, Role
 from wrpme.core.replication.sweep import Sweep
@@ -43,10 +43,10 @@ def copies_expire_by_themselves() -> Broken:
 def forgotten_hints() -> Broken:
     """Nothing reminds of an expiry."""
 
-    def without_hints(key: bytes, value: bytes, held: bytes | None = None) -> list[Operation]:
-        return [operation for operation in operations_for(key, value, held) if operation[0][:1] != b"x"]
+    def without_hints(key: bytes, expiry: int, removed: bool, former: int | None) -> list[Operation]:
+        return [operation for operation in beside(key, expiry, removed, former) if operation[0][:1] != b"x"]
 
-    return pending, "operations_for", without_hints
+    return pending, "beside", without_hints
 
 
 def expires_here_only() -> Broken:

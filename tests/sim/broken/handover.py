@@ -52,6 +52,7 @@ def keeps_what_it_owes() -> Broken:
     """A former owner hands over what it received, and nothing of what it wrote itself."""
 
     def suffix(self: contents.PendingWrites) -> list[Pending]:
+        self.unfold()
         received = [pending for _, pending in self.received]
         return [*self.inherited, *received, *self.queue]
 
@@ -180,6 +181,7 @@ def divided_arcs_forget() -> Broken:
     honest = contents.PendingWrites.inherit
 
     def inherit(self: contents.PendingWrites, other: contents.PendingWrites) -> None:
+        other.unfold()
         other.received = deque()
         other.inherited = []
         honest(self, other)
@@ -205,6 +207,7 @@ def tail_without_present() -> Broken:
     honest = contents.PendingWrites.inherit_received
 
     def inherit_received(self: contents.PendingWrites) -> None:
+        self.unfold()
         self.received.clear()
         honest(self)
 

@@ -55,6 +55,7 @@ PLOTS: dict[str, dict[str, Any]] = {
     "two_writes": staged(suffixes.two_writes_of_one_entry),
     "divided": staged(suffixes.divided, nodes=4, late=1),
     "divided_transaction": staged(suffixes.divided_transaction, nodes=5, bounds={"STREAM_BYTES_USUAL": 1}),
+    "part_of_a_suffix": staged(suffixes.part_of_a_suffix, nodes=5, bounds={"STREAM_BYTES_USUAL": 1}),
     "half_a_suffix": staged(suffixes.half_a_suffix, nodes=5, bounds={"STREAM_BYTES_USUAL": 1}),
     "first_message": staged(suffixes.first_message_only, nodes=4, late=1),
     "returned_owner": staged(owners.returned_owner),
@@ -90,6 +91,7 @@ PLOTS: dict[str, dict[str, Any]] = {
     "reached_by_the_operator": staged(operators.reached_by_the_operator, replication=2),
     "all_expire": staged(operators.all_expire),
     "wrong_clock": staged(operators.wrong_clock),
+    "clock_of_a_start": staged(operators.clock_of_a_start, replication=1),
     "reported_and_forgotten": staged(copies.reported_and_forgotten, nodes=7, late=1, replication=1),
     "handed_over_twice": staged(copies.handed_over_twice, nodes=4, late=1, replication=1),
 }

@@ -7,7 +7,7 @@ from functools import partial
 from tests.sim.plots.cast import QUIET_SECONDS, all_written, newly_joined
 from tests.sim.stage import Missed, Stage
 from wrpme.core.layout import ENTRIES
-from wrpme.protocol.messages import Streams
+from wrpme.protocol.messages import HeartbeatAck, Streams
 from wrpme.protocol.view import State
 
 
@@ -86,6 +86,31 @@ def wrong_clock(s: Stage) -> None:
     s.expect(tells, f"nobody says that the clock of {machine} is wrong", 5.0)
     machine.wall_ahead = 0.0
     s.expect(lambda: not tells(), f"the clock of {machine} is right again, and nobody says so", 5.0)
+
+
+def clock_of_a_start(s: Stage) -> None:
+    """A node starts again with a wall clock that is hours ahead, and is asked for an entry that it alone has, before
+    anybody has told it what another clock shows."""
+    all_written(s)
+    alias = s.random.choice(s.run.workload.aliases)
+    s.done(alias, "remove")
+    written = s.ask(alias, "put", lives=3600.0)
+    s.until(lambda: written.over)
+    owner = s.owner(alias)
+    others = s.others(owner)
+    untold = s.lose_between(others, [owner], HeartbeatAck)
+    owner.crash()
+    owner.wall_ahead = 7200.0
+    s.wait(0.05)
+    owner.start()
+    s.until(lambda: (replica := s.replica_or_none(owner, alias)) is not None and replica.serving, 20.0)
+    s.ask(alias, "get")
+    s.wait(0.2)
+    s.let(untold)
+    s.wait(5.0)
+    owner.wall_ahead = 0.0
+    s.wait(5.0)
+    s.read(alias)
 
 
 def all_expire(s: Stage) -> None:

@@ -84,7 +84,7 @@ def _transaction_begun(s: Stage, reaches_one: bool) -> tuple[str, Machine, Machi
     s.lose_between([owner], [missed] if reaches_one else [missed, last], Streams)
     steps = tuple(Step("update", f"{{{tag}}}{name}", b"1") for name in NAMES)
     client.ask(tag, steps, together=True, patience=60.0)
-    s.until(lambda: s.replica(last, tag).writes.received if reaches_one else s.replica(owner, tag).writes.queue)
+    s.until(lambda: s.replica(last, tag).writes.arrived if reaches_one else s.replica(owner, tag).writes.queue)
     return tag, owner, missed, last
 
 
@@ -113,6 +113,36 @@ def divided_transaction(s: Stage) -> None:
     _dies(s, heir)
     s.until(lambda: s.is_down(owner) and s.is_down(heir), 20.0)
     s.wait(3.0 + WATCHED_SECONDS)
+
+
+def part_of_a_suffix(s: Stage) -> None:
+    """Writes have reached the heir and not the other holder when the owner dies. The heir sends them on, but only its
+    first message arrives, and it is asked for all of them before it dies too."""
+    alias, owner, heir, other = cast(s)
+    version = s.arc(alias).version
+    mine = s.of_arc(alias)[:6]
+    s.lose_between([owner], [other], Streams)
+    for written in mine:
+        s.ask(written)
+    s.until(lambda: all(s.received(heir, written) for written in mine))
+
+    def is_later_part(body: Any) -> bool:
+        return any(stream.version > version and stream.first > 1 for stream in body.streams)
+
+    def has_begun() -> bool:
+        replica = s.replica(other, alias)
+        return replica.arc.version > version and replica.receiver is not None and replica.receiver._taken > 0
+
+    s.lose_between([heir], [other], Streams, is_later_part)
+    _dies(s, owner)
+    s.until(has_begun, 20.0)
+    for written in mine:
+        s.ask(written, "get")
+    s.wait(0.3)
+    _dies(s, heir)
+    s.until(lambda: s.is_down(owner) and s.is_down(heir), 20.0)
+    s.wait(3.0 + WATCHED_SECONDS)
+    s.read(*mine)
 
 
 def half_a_suffix(s: Stage) -> None:
