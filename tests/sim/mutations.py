@@ -45,7 +45,7 @@ SOUGHT: dict[str, Sought] = {
     "lost_suffix": Sought("late_heir", 1),
     "down_beside_live": Sought("usurping", 2, 2),
     "acknowledged_before_sync": Sought("scanning", 1),
-    "acknowledged_whole": Sought("lost", 1),
+    "acknowledged_whole": Sought("halfway", 5, 5),
     "hot_values_outlive_ownership": Sought("usurping", 2, 2),
     "hot_values_outlive_writes": Sought("", 1),
     "acknowledged_after_freeze": Sought("halfway", 8, 8),

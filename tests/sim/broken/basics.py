@@ -136,7 +136,8 @@ def acknowledged_whole() -> Broken:
     def acknowledge(
         self: replica_table.ReplicaTable, source: NodeId, life: int, number: int, is_whole: bool, taken: Any
     ) -> None:
-        honest(self, source, life, number, True, taken)
+        has_answers = any(ack.answers for _, ack in taken)
+        honest(self, source, life, number, is_whole or (bool(taken) and not has_answers), taken)
 
     return replica_table.ReplicaTable, "_acknowledge", acknowledge
 

@@ -42,14 +42,13 @@ def cast(
 ) -> tuple[str, Machine, Machine, Machine]:
     """An entry with its first three holders in their order, of which the first two fit; all entries are written."""
     all_written(s)
-    aliases = [alias for alias in s.run.workload.aliases if fits(*s.holders(alias)[:2])]
+    holders = {alias: s.holders(alias) for alias in s.run.workload.aliases}
+    aliases = [alias for alias, those in holders.items() if len(those) > 2 and fits(those[0], those[1])]
     s.random.shuffle(aliases)
     if not aliases:
         raise Missed
     alias = max(aliases, key=lambda one: len(s.of_arc(one)))
     owner, *others = s.holders(alias)
-    if len(others) < 2:
-        raise Missed
     return alias, owner, others[0], others[1]
 
 
