@@ -29,8 +29,8 @@ from statistics import median
 from bench import timed
 from bench.footprint import ALIAS_BYTES, Contents, alias, checked, disk_bytes, ids, memory_mib
 from bench.hive import end_by_signal, file_system, percentile, processor_seconds, running
-from tests.system.daemons import Daemons
-from wrpme import Client, WrpmeError
+from tests.system.daemons import Daemons, until
+from wrpme import Client
 from wrpme.core.io import Operation
 from wrpme.core.layout import COUNTS_LIFE_KEY, key_of, value_of
 from wrpme.daemon.storage import leveldb
@@ -217,13 +217,9 @@ async def until_served(hive: Daemons, count: int) -> str:
     begun = time.monotonic()
     hive.start(0)
     async with Client(hive.addresses, timeout=PATIENCE_SECONDS) as client:
-        while True:
-            try:
-                await client.get(alias(count - 1))
-                seconds = time.monotonic() - begun
-                return f"served after {seconds:6.2f} s, {processor_seconds(ids(hive)):6.2f} s of the processor"
-            except WrpmeError:
-                await asyncio.sleep(0.02)
+        await until("the last entry is served", lambda: client.get(alias(count - 1)), PATIENCE_SECONDS)
+        seconds = time.monotonic() - begun
+        return f"served after {seconds:6.2f} s, {processor_seconds(ids(hive)):6.2f} s of the processor"
 
 
 @asynccontextmanager

@@ -93,38 +93,9 @@ def _dies(s: Stage, machine: Machine) -> None:
     machine.away = True
 
 
-def divided_transaction(s: Stage) -> None:
-    """A transaction has reached the heir and not the other holder when the owner dies. The heir sends it on, but only
-    its first message arrives before the heir dies too."""
-    tag, owner, other, heir = _transaction_begun(s, reaches_one=True)
-    version = s.arc(tag).version
-
-    def is_later_part(body: Any) -> bool:
-        return any(stream.version > version and stream.first > 1 for stream in body.streams)
-
-    def has_begun() -> bool:
-        replica = s.replica(other, tag)
-        return replica.arc.version > version and replica.receiver is not None and replica.receiver._taken > 0
-
-    s.lose_between([heir], [other], Streams, is_later_part)
-    _dies(s, owner)
-    s.until(has_begun, 20.0)
-    s.wait(0.05)
-    _dies(s, heir)
-    s.until(lambda: s.is_down(owner) and s.is_down(heir), 20.0)
-    s.wait(3.0 + WATCHED_SECONDS)
-
-
-def part_of_a_suffix(s: Stage) -> None:
-    """Writes have reached the heir and not the other holder when the owner dies. The heir sends them on, but only its
-    first message arrives, and it is asked for all of them before it dies too."""
-    alias, owner, heir, other = cast(s)
+def _hears_one_message(s: Stage, alias: str, owner: Machine, heir: Machine, other: Machine) -> None:
+    """The owner of the entry dies, and of what the heir sends on only the first message arrives."""
     version = s.arc(alias).version
-    mine = s.of_arc(alias)[:6]
-    s.lose_between([owner], [other], Streams)
-    for written in mine:
-        s.ask(written)
-    s.until(lambda: all(s.received(heir, written) for written in mine))
 
     def is_later_part(body: Any) -> bool:
         return any(stream.version > version and stream.first > 1 for stream in body.streams)
@@ -136,12 +107,37 @@ def part_of_a_suffix(s: Stage) -> None:
     s.lose_between([heir], [other], Streams, is_later_part)
     _dies(s, owner)
     s.until(has_begun, 20.0)
-    for written in mine:
-        s.ask(written, "get")
-    s.wait(0.3)
+
+
+def _both_are_lost(s: Stage, owner: Machine, heir: Machine) -> None:
     _dies(s, heir)
     s.until(lambda: s.is_down(owner) and s.is_down(heir), 20.0)
     s.wait(3.0 + WATCHED_SECONDS)
+
+
+def divided_transaction(s: Stage) -> None:
+    """A transaction has reached the heir and not the other holder when the owner dies. The heir sends it on, but only
+    its first message arrives before the heir dies too."""
+    tag, owner, other, heir = _transaction_begun(s, reaches_one=True)
+    _hears_one_message(s, tag, owner, heir, other)
+    s.wait(0.05)
+    _both_are_lost(s, owner, heir)
+
+
+def part_of_a_suffix(s: Stage) -> None:
+    """Writes have reached the heir and not the other holder when the owner dies. The heir sends them on, but only its
+    first message arrives, and it is asked for all of them before it dies too."""
+    alias, owner, heir, other = cast(s)
+    mine = s.of_arc(alias)[:6]
+    s.lose_between([owner], [other], Streams)
+    for written in mine:
+        s.ask(written)
+    s.until(lambda: all(s.received(heir, written) for written in mine))
+    _hears_one_message(s, alias, owner, heir, other)
+    for written in mine:
+        s.ask(written, "get")
+    s.wait(0.3)
+    _both_are_lost(s, owner, heir)
     s.read(*mine)
 
 

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from wrpme.bootstrap.credentials import authority
 from wrpme.bootstrap.credentials.authority import Authority
 from wrpme.errors import StorageError
-from wrpme.files import hives
+from wrpme.files import durable, hives
 from wrpme.files.hives import HiveFile
 
 
@@ -217,25 +217,8 @@ def _read(directory: str, name: str) -> Authority:
 
 
 def _write(path: str, content: str, mode: int = 0o644) -> None:
-    fresh = f"{path}.new"
     try:
-        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
-        try:
-            with open(handle, "w") as file:
-                os.fchmod(handle, mode)
-                file.write(content)
-                file.flush()
-                os.fsync(handle)
-            os.rename(fresh, path)
-        except OSError:
-            with suppress(OSError):
-                os.unlink(fresh)  # no key lies about that nobody knows of
-            raise
-        directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        durable.write(path, content.encode(), mode)
     except OSError as error:
         raise _refused(path, error) from None
 

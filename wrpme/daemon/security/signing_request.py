@@ -6,9 +6,9 @@ decided by who signs it, so the request names nothing.
 
 from __future__ import annotations
 
-import os
 import sys
-from contextlib import suppress
+
+from wrpme.files import durable
 
 
 def main(arguments: list[str]) -> int:
@@ -25,33 +25,12 @@ def main(arguments: list[str]) -> int:
     request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
     form = serialization.PrivateFormat.PKCS8
     try:
-        _write(path, key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()))
+        durable.write(path, key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()), 0o600)
     except OSError as error:
         sys.stderr.write(f"{path} can't be written ({error.strerror})\n")
         return 1
     sys.stdout.write(request.public_bytes(serialization.Encoding.PEM).decode("ascii"))
     return 0
-
-
-def _write(path: str, content: bytes) -> None:
-    """Makes the file have that content, for this user alone and on the disk.
-
-    Raises:
-        OSError: it can't be written.
-    """
-    fresh = f"{path}.new"
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    try:
-        with open(handle, "wb") as file:
-            os.fchmod(handle, 0o600)
-            file.write(content)
-            file.flush()
-            os.fsync(handle)
-        os.rename(fresh, path)
-    except OSError:
-        with suppress(OSError):
-            os.unlink(fresh)  # no key lies about that nobody knows of
-        raise
 
 
 if __name__ == "__main__":
