@@ -345,6 +345,14 @@ def test_what_arrived_is_forgotten_once_all_have_it_and_it_is_on_disk(disk: Disk
     assert suffix(contents) == [b"y"]
 
 
+def test_what_arrived_is_seen_by_whoever_looks_next(disk: Disk) -> None:
+    contents = whole(disk)
+    contents.follow(1, Writes((put(b"x", 1),), ((0, 0, 0),)))
+    contents.receive(2, (put(b"x", 2),))
+    assert disk.context.slots.entries == 1 and suffix(contents) == [b"x", b"x"]
+    assert content_in(contents.stored(key(b"x")) or b"") == b"2"
+
+
 def test_what_lies_outside_of_the_arc_is_not_taken(disk: Disk) -> None:
     contents = PendingWrites(disk.context, 0, hash_of(b"x"))
     outside = next(alias for alias in (b"a", b"b", b"c", b"d", b"e") if hash_of(alias) > hash_of(b"x"))

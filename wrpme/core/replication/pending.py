@@ -28,7 +28,7 @@ from wrpme.core.context import NodeContext
 from wrpme.core.io import BurstDone, Operation
 from wrpme.core.outbox import Origin
 from wrpme.core.layout import (
-    HEADER_BYTES, NO_EXPIRY, REMOVED, alias_in, beside, content_in, expiry_in, hash_in, hint_of, key_range,
+    HEADER_BYTES, NO_EXPIRY, REMOVED, Stored, alias_in, beside, content_in, expiry_in, hash_in, hint_of, key_range,
 )  # fmt: skip
 from wrpme.core.replication.key_order import Order
 from wrpme.core.replication.stream import ITEM_BYTES
@@ -181,15 +181,16 @@ class PendingWrites:
 
     def current(self, key: bytes) -> bytes | None:
         """The value as the latest write left it, acknowledged or not; None if there is none."""
-        self.unfold()
-        pending = self.overlay.get(key)
-        if pending is None:
-            return self.context.reader.get(key)
-        return None if expiry_in(pending.value) == REMOVED else pending.value
+        held = self.stored(key)
+        return held.whole() if type(held) is Stored else held
 
     def stored(self, key: bytes) -> bytes | None:
         """The same, for who does not need the content: see :meth:`wrpme.core.io.Reader.stored`."""
-        return self.current(key) if key in self.overlay else self.context.reader.stored(key)
+        self.unfold()
+        pending = self.overlay.get(key)
+        if pending is None:
+            return self.context.reader.stored(key)
+        return None if expiry_in(pending.value) == REMOVED else pending.value
 
     def pairs(self, low: bytes, high: bytes) -> Iterator[Pair]:
         """The entries in ``[low, high)`` in order, as the latest writes left them."""
