@@ -11,7 +11,9 @@ import pytest
 from tests.daemon_parts import PATIENCE_SECONDS, Daemon, Raw, closed, daemon, echo, envelope, silence, turns_of
 from wrpme.core.io import Adopted, Effect, Memory, Received, ReplyTo, HostRequest, TurnEnded
 from wrpme.daemon import limits
-from wrpme.daemon.limits import PARTIAL_FRAME_SECONDS_MAX, SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX
+from wrpme.daemon.limits import (
+    PARTIAL_FRAME_SECONDS_MAX, SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX, WIRE_TURN_BYTES,
+)  # fmt: skip
 from wrpme.daemon.net import server
 from wrpme.errors import BusyError, ProtocolError, TooLargeError, UnstableError
 from wrpme.core.limits import ANSWERS_BYTES_MAX
@@ -335,6 +337,20 @@ FOREIGNERS = [
     b"\0",
     b"\xff" * 100_000,
 ]
+
+
+@pytest.mark.parametrize("loop_reads", [WIRE_TURN_BYTES, 100], ids=["much", "little"])
+async def test_a_connection_that_is_handed_over_is_read_on(loop_reads: int) -> None:
+    """However much came with its first words."""
+    async with daemon() as d:
+        session, transport = d.runner.server.accept(), Mock(is_closing=Mock(return_value=False))
+        transport.get_extra_info.return_value = None
+        session.connection_made(transport)
+        session.data_received(b"*3\r\n$3\r\nSET\r\n$1\r\nx\r\n$%d\r\n" % WIRE_TURN_BYTES + b"x" * loop_reads)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        said = [name for name, *_ in transport.method_calls if name.endswith("_reading")]
+        assert not said or said[-1] == "resume_reading"
 
 
 @pytest.mark.parametrize("said", FOREIGNERS, ids=repr)

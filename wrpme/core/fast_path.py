@@ -71,7 +71,7 @@ class FastPath:
             return True
         if key in owner.writes.overlay:
             return False
-        held = context.hot.values.get(key) or context.hot.look(key)
+        held = context.hot.get(key)
         if held is None or held[16:24] != NO_EXPIRY or len(held) > _LARGEST:
             return False
         self._requests[Get] += 1
@@ -87,8 +87,7 @@ class FastPath:
         if self._sessions.asks and not self._sessions.may_all(session, users.Role.READ):
             return [], inf
         may_serve: dict[Replica | None, dict[bytes, Pending]] = {}
-        size, at, number = 0, self._table.at, int.from_bytes
-        hot, look = context.hot.values.get, context.hot.look
+        size, at, get, number = 0, self._table.at, context.hot.get, int.from_bytes
         tags = context.view is not None and context.view.tags
         found: list[bytes | None] = []
         for alias in aliases:
@@ -106,7 +105,7 @@ class FastPath:
             key = b"e" + digest + alias  # as key_from and digest_of make it: calls would be a tenth of all
             if key in overlay:
                 break
-            held = hot(key) or look(key)
+            held = get(key)
             if held is None:
                 found.append(None)
             elif held.startswith(NO_EXPIRY, 16) and len(held) <= _LARGEST:

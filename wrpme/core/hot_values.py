@@ -30,8 +30,11 @@ class HotValues:
         """Reads that had to look into the store."""
         self._read = reader.stored
 
-    def look(self, key: bytes) -> bytes | None:
-        """The value of an entry that is not here, or None, from the store: kept here from now on."""
+    def get(self, key: bytes) -> bytes | None:
+        """The value of an entry, or None: from the store if it is not here, and kept here from now on."""
+        known = self.values.get(key)
+        if known is not None:
+            return known
         self.misses += 1
         value = self._read(key)
         if value is not None:

@@ -132,7 +132,7 @@ class Replica:
             context.refuse(origin, request, self.refusal())
             return
         pending = self.writes.overlay.get(key)
-        held = pending.value if pending is not None else context.hot.values.get(key) or context.hot.look(key)
+        held = pending.value if pending is not None else context.hot.get(key)
         known = held is not None
         if held is not None:
             expiry = expiry_in(held)
@@ -209,8 +209,7 @@ class Replica:
     def _held_plainly(self, key: bytes) -> bytes | None:
         """What the entry is where a write may replace it at once; else what nothing is."""
         pending = self.writes.overlay.get(key)
-        hot = self.context.hot
-        held = pending.value if pending is not None else hot.values.get(key) or hot.look(key)
+        held = pending.value if pending is not None else self.context.hot.get(key)
         if (held is not None and held[16:24] != NO_EXPIRY) or self._is_full() or self.context.room.is_short:
             return _NOT_PLAIN
         return held

@@ -190,7 +190,6 @@ class Session(Wire):
         if self.ended:
             return
         self.host.process.received_bytes += len(data)
-        self.count_read(len(data))
         now = self.host.clock()
         if not self._preface_bytes:
             data = self._first + data
@@ -205,6 +204,7 @@ class Session(Wire):
                 elif kind is Spoken.HTTP:
                     self.server.http(self)
                 return
+        self.count_read(len(data))  # not before: who takes the connection over would not know that it has to read on
         try:
             messages = self._decoder.feed_lazily(data)
         except (ProtocolError, TooLargeError) as error:
