@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import resource
 import signal
 import tempfile
@@ -14,8 +15,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
+from urllib.request import urlopen
 
 from tests.system.daemons import Daemons, wrpmed
+
+_BATCHES = re.compile(r"^wrpme_sync_duration_seconds_count(?:{[^}]*})? (\S+)$", re.MULTILINE)
 
 
 @asynccontextmanager
@@ -98,6 +102,15 @@ def beside(ours: Sequence[Cost], others: Sequence[Cost]) -> str:
     servers = sum(one.servers for one in others) / max(1e-9, sum(one.servers for one in ours))
     both = sum(one.client + one.servers for one in others) / sum(one.client + one.servers for one in ours)
     return f"{rate:5.2f} {servers:8.2f} {both:5.2f}"
+
+
+def disk_batches(addresses: Iterable[str]) -> int:
+    """How many batches these nodes have written since their start, by their metrics."""
+    count = 0
+    for address in addresses:
+        with urlopen(f"http://{address}/metrics") as answer:
+            count += sum(int(float(found)) for found in _BATCHES.findall(answer.read().decode()))
+    return count
 
 
 def as_client() -> None:

@@ -2,8 +2,9 @@
 
 The daemon runs on one core, this client on another. The client speaks the protocol itself over plain connections (the
 client library costs more per request than the daemon, and would be what is measured); ``--library`` measures it too.
-Each line: what was done, over how many connections, how many requests of each in flight, operations per second, and
-the 50th, 99th and 99.9th percentile of the latency in milliseconds.
+Each line: what was done, over how many connections, how many requests of each in flight, operations per second,
+the 50th, 99th and 99.9th percentile of the latency in milliseconds; and what does not depend on what else the machine
+does: microseconds of processor time of all daemons for an operation, and for updates how many are in a batch.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from typing import cast
 import msgspec
 import uvloop
 
-from bench.hive import percentile, running
+from bench.footprint import ids
+from bench.hive import disk_batches, percentile, processor_seconds, running
+from tests.system.daemons import Daemons
 from wrpme import Client
 from wrpme.errors import NotFoundError
 from wrpme.protocol import codec
@@ -75,10 +78,11 @@ class Load(asyncio.Protocol):
 
 
 async def measure(
-    name: str, address: str, make: Callable[[int], Request], connections: int, depth: int, seconds: float
+    name: str, hive: Daemons, make: Callable[[int], Request], connections: int, depth: int, seconds: float
 ) -> float:
-    """Prints one line; gives operations per second."""
-    host, port = address.rsplit(":", 1)
+    """Prints one line of what the first node was asked; gives operations per second."""
+    host, port = hive.addresses[0].rsplit(":", 1)
+    batches, used = disk_batches(hive.addresses), processor_seconds(ids(hive))
     latencies: list[float] = []
     start = time.perf_counter()
     loop = asyncio.get_running_loop()
@@ -87,12 +91,16 @@ async def measure(
         for _ in range(connections)
     ]
     await asyncio.gather(*(load.done for load in loads))
-    spent = time.perf_counter() - start
+    spent, used = time.perf_counter() - start, processor_seconds(ids(hive)) - used
+    batches = disk_batches(hive.addresses) - batches
     latencies.sort()
     rate = len(latencies) / spent
     shown = "  ".join(f"{percentile(latencies, share) * 1000:8.2f}" for share in (0.5, 0.99, 0.999))
     errors = sum(load.errors for load in loads)
-    print(f"{name:28} {connections:5} x {depth:<4} {rate:10,.0f}/s   ms {shown}   errors {errors}", flush=True)
+    cost = f"us {used / len(latencies) * 1e6:6.1f}"
+    if "get" not in name:
+        cost += f"   in a batch {len(latencies) / max(1, batches):5.1f}"
+    print(f"{name:28} {connections:5} x {depth:<4} {rate:10,.0f}/s   ms {shown}   errors {errors}   {cost}", flush=True)
     return rate
 
 
@@ -125,16 +133,15 @@ async def main() -> None:
     os.sched_setaffinity(0, {os.cpu_count() - 1 if os.cpu_count() else 0})  # type: ignore[operator]
     aliases = [b"entry:%d" % number for number in range(20_000)]
     async with running(1, core=0) as one:
-        address = one.addresses[0]
         put = lambda number: Update(0, aliases[number * 7919 % len(aliases)], CONTENT)  # noqa: E731
         get = lambda number: Get(0, aliases[number * 7919 % len(aliases)])  # noqa: E731
-        await measure("fill", address, put, 10, 200, 3.0)
+        await measure("fill", one, put, 10, 200, 3.0)
         for depth in (1, asked.depth):
-            await measure("get", address, get, asked.connections, depth, asked.seconds)
-            await measure("update, synced", address, put, asked.connections, depth, asked.seconds)
-        await measure("get, many connections", address, get, 1000, 1, asked.seconds)
+            await measure("get", one, get, asked.connections, depth, asked.seconds)
+            await measure("update, synced", one, put, asked.connections, depth, asked.seconds)
+        await measure("get, many connections", one, get, 1000, 1, asked.seconds)
         if asked.library:
-            await library(address, aliases, asked.seconds)
+            await library(one.addresses[0], aliases, asked.seconds)
     async with running(2, core=0) as two:
         async with Client(two.addresses) as client:
             view = await client.view()
@@ -143,11 +150,11 @@ async def main() -> None:
         assert member(view, near) is not None and far
         far_put = lambda number: Update(0, far[number * 7919 % len(far)], CONTENT)  # noqa: E731
         far_get = lambda number: Get(0, far[number * 7919 % len(far)])  # noqa: E731
-        await measure("fill, through another node", two.addresses[0], far_put, 10, 200, 3.0)
+        await measure("fill, through another node", two, far_put, 10, 200, 3.0)
         for depth in (1, asked.depth):
             how = (asked.connections, depth, asked.seconds)
-            await measure("get, through another node", two.addresses[0], far_get, *how)
-            await measure("update, through another node", two.addresses[0], far_put, *how)
+            await measure("get, through another node", two, far_get, *how)
+            await measure("update, through another node", two, far_put, *how)
 
 
 if __name__ == "__main__":
