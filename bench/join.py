@@ -5,6 +5,7 @@ Usage: python -m bench.join [ROUNDS]
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import sys
 import tempfile
@@ -33,7 +34,9 @@ async def join_once(daemons: Daemons) -> float:
 
 def main() -> int:
     """Prints the figures; 1 if half of the rounds took longer than the goal."""
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 7
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("rounds", type=int, nargs="?", default=7)
+    rounds = parser.parse_args().rounds
     times: list[float] = []
     for number in range(1, rounds + 1):
         with tempfile.TemporaryDirectory(prefix="wrpme-bench-") as directory, Daemons(Path(directory), 3) as daemons:
