@@ -6,6 +6,7 @@ Usage: python -m bench.machines [ROUNDS]
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
 import tempfile
@@ -45,7 +46,9 @@ def main() -> int:
     if reason := why_not():
         print(f"no hosts can be made here: {reason}")
         return 1
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("rounds", type=int, nargs="?", default=5)
+    rounds = parser.parse_args().rounds
     missed = False
     with tempfile.TemporaryDirectory(prefix="wrpme-bench-") as cache:
         for count in COUNTS:

@@ -5,6 +5,7 @@ Usage: python -m bench.startup [ROUNDS]
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import subprocess
 import sys
@@ -40,7 +41,9 @@ async def prepare(hive: LocalHive) -> None:
 
 def main() -> int:
     """Prints the figures; 1 if the shell is slower than it may be."""
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 21
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("rounds", type=int, nargs="?", default=21)
+    rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory() as directory:
         hive = LocalHive(Path(directory) / "hive", 1, print)
         try:
