@@ -163,7 +163,10 @@ async def test_a_node_without_tls(made: Made) -> None:
         sentence = await refusal(Client(address, tls=trusting(authority)))
         assert sentence.startswith(f"{address} ended the connection as TLS began, as if it spoke none; give that node")
         sentence = await refusal(Client(address))
-        assert f"{address} (it ended the connection at once, as if it wanted TLS); start wrpmed there" in sentence
+        assert (
+            f"{address} (it ended the connection at once, as one does that wants TLS or is ending); start wrpmed there"
+            in sentence
+        )
 
 
 @pytest.mark.asyncio
@@ -177,7 +180,7 @@ async def test_a_node_that_never_begins_with_tls(made: Made) -> None:
 async def test_a_plain_client_and_a_node_with_tls(made: Made) -> None:
     async with StubNode(content, context=made[2]) as node:
         sentence = await refusal(Client(node.address))
-        assert f"{node.address} (it ended the connection at once, as if it wanted TLS)" in sentence
+        assert f"{node.address} (it ended the connection at once, as one does that wants TLS or is ending)" in sentence
     async with saying(bytes.fromhex("15030100020246")) as address:
         sentence = await refusal(Client(address))
         assert sentence.startswith(f"{address} wants TLS; name the CA of its certificate (--tls-ca")

@@ -129,7 +129,7 @@ def test_the_program_talks_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setenv("WRPME_TLS_CA", str(authority.path))
         assert wrpmesh("--daemon", node.address, "get", "x").stdout == b"1"
         plain = wrpmesh("--daemon", node.address, "--tls-ca", "none", "get", "x").stderr
-        assert b"(it ended the connection at once, as if it wanted TLS)" in plain
+        assert b"(it ended the connection at once, as one does that wants TLS or is ending)" in plain
 
 
 def test_the_program_says_which_file_it_can_not_read() -> None:

@@ -87,7 +87,9 @@ def ended_at_once(address: str, has_tls: bool) -> errors.ConnectionError:
     if has_tls:
         told = "as if it wanted another certificate of this client, or one at all; its log says why"
         return Untrusted(f"{address} ended the connection when TLS had begun, {told}")
-    return errors.ConnectionError(f"{address} (it ended the connection at once, as if it wanted TLS)")
+    return errors.ConnectionError(
+        f"{address} (it ended the connection at once, as one does that wants TLS or is ending)"
+    )
 
 
 def failure(address: str, error: Exception, begins: bool = False) -> errors.ConnectionError | None:

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.daemon.data.parts import ENTRIES, key, made
-from wrpme.core.layout import COUNTS_LIFE_KEY
+from wrpme.core.layout import COUNTS_LIFE_KEY, operations_for, value_of
+from wrpme.core.stats.slot_counts import SlotCounts
 from wrpme.backup.reader import Reader
 from wrpme.daemon.data.main import COMMANDS, run
+from wrpme.daemon.storage import identity
 from wrpme.daemon.storage.leveldb import open_store
 from wrpme.errors import DamagedError, StorageError
 
@@ -80,6 +82,36 @@ def test_a_table_that_was_cut_is_damage(tmp_path: Path, capsys: Captured) -> Non
     with pytest.raises(DamagedError):
         store = open_store(directory)
         list(store.scan(b"", b"\xff"))
+
+
+def test_all_large_contents_that_are_lost_are_named_at_once(tmp_path: Path, capsys: Captured) -> None:
+    directory = made(tmp_path / "data")
+    store = open_store(directory)
+    for number, alias in enumerate((b"gone", b"flipped", b"there")):
+        store.write(operations_for(key(alias), value_of((2, number), 0, bytes(2 << 20))), True)
+    store.close()
+    first, second, _ = sorted(Path(directory).glob("large-*"))
+    first.unlink()
+    second.write_bytes(b"x" + second.read_bytes()[1:])
+    assert run(["check", directory]) == 1
+    told = capsys.readouterr().err
+    assert "the files of 2 large contents" in told and "gone" in told and "flipped" in told and "there," not in told
+
+
+def test_entries_that_are_counted_wrongly_are_noticed(tmp_path: Path, capsys: Captured) -> None:
+    """No start counts them any more."""
+    directory = made(tmp_path / "data")
+    store = open_store(directory)
+    counts = SlotCounts()
+    counts.begin(identity.last_life(store))
+    counts.add(0, 1, 5)
+    store.write(counts.operations(), True)
+    store.close()
+    assert run(["check", directory]) == 1
+    assert f"counted wrongly (wrpme-data compact lets the next start count them anew): 1 and not {len(ENTRIES)}" in (
+        capsys.readouterr().out
+    )
+    assert run(["compact", directory]) == 0 == run(["check", directory])
 
 
 def _entries(file: Path) -> dict[bytes, bytes]:

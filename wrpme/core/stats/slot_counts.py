@@ -31,16 +31,25 @@ _TABLE_BYTES = 2 * 8 * SLOTS
 def known_counts(reader: Reader, lives: Sequence[int]) -> SlotCounts:
     """Of all that a store has: as they are kept there where the start before the last of ``lives`` wrote them, else as
     a scan finds them."""
-    life = reader.get(COUNTS_LIFE_KEY)
-    changes = [value for _, value in reader.scan(COUNTS_CHANGES_PREFIX, successor(COUNTS_CHANGES_PREFIX))]
-    if life is not None and len(lives) > 1 and life == _LIFE.pack(lives[-2]):
-        kept = SlotCounts()
-        if kept._load(reader.get(COUNTS_KEY), changes):
-            return kept
+    kept = kept_counts(reader, lives[-2]) if len(lives) > 1 else None
+    if kept is not None:
+        return kept
     counts = counts_of(reader)
-    counts._changes = len(changes)
-    counts._is_kept = not (counts.entries or changes or life)
+    counts._changes = len(_changes_in(reader))
+    counts._is_kept = not (counts.entries or counts._changes or reader.get(COUNTS_LIFE_KEY))
     return counts
+
+
+def kept_counts(reader: Reader, life: int) -> SlotCounts | None:
+    """As they are kept there, if the start with that incarnation wrote them."""
+    kept = SlotCounts()
+    if reader.get(COUNTS_LIFE_KEY) != _LIFE.pack(life):
+        return None
+    return kept if kept._load(reader.get(COUNTS_KEY), _changes_in(reader)) else None
+
+
+def _changes_in(reader: Reader) -> list[bytes]:
+    return [value for _, value in reader.scan(COUNTS_CHANGES_PREFIX, successor(COUNTS_CHANGES_PREFIX))]
 
 
 def counts_of(reader: Reader) -> SlotCounts:

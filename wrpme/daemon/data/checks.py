@@ -13,6 +13,7 @@ from wrpme.core.layout import (
     expiry_in, hash_in, hint_of, indexed_expiry, key_of, mark_in, settled_in, successor,
 )  # fmt: skip
 from wrpme.core.membership.view_log import ViewLog
+from wrpme.core.stats.slot_counts import kept_counts
 from wrpme.daemon.storage import identity
 from wrpme.daemon.storage.leveldb import FORMAT_KEY
 from wrpme.errors import DamagedError, StorageError
@@ -76,6 +77,10 @@ def look(reader: Reader, told: Callable[[int], None] = lambda _: None) -> Conten
             told(found.entries)
     for key, value in chain(reader.scan(*INDEX), reader.scan(*HINTS)):
         _look_at_hint(reader, found, key, value)
+    kept = kept_counts(reader, identity.last_life(reader))
+    if kept is not None and not found.wrong and kept.entries != found.entries:
+        counted = f"{kept.entries:,} and not {found.entries:,}"
+        found.note("the entries are counted wrongly (wrpme-data compact lets the next start count them anew)", counted)
     return found
 
 

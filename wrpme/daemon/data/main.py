@@ -122,8 +122,20 @@ def _look(store: LevelStore) -> Contents:
     return checks.look(store, lambda entries: _progress(f"looked at {entries:,} entries"))
 
 
+RESORTS = (
+    "Where its hive has other copies, start the node: it sets this directory aside by itself if it can't use it. Else "
+    "see wrpme-data repair"
+)
+
+
 def _check(directory: str) -> int:
     with copies.opened(directory) as store:
+        if broken := [named(key[9:]) for key in store.broken()]:
+            some = broken[: checks.NAMED_MAX]
+            raise DamagedError(
+                f"the files of {len(broken):,} large contents in {directory} are missing, or not what was written: "
+                f"{', '.join(some)}{_more(some)}. {RESORTS}"
+            )
         found = _look(store)
         repaired = store.repaired
     _progress("")
@@ -134,10 +146,7 @@ def _check(directory: str) -> int:
     if found.wrong:
         for what, which in found.damage.items():
             _say(f"{what}: {', '.join(which)}{_more(which)}")
-        raise DamagedError(
-            f"{found.wrong:,} things in {directory} are not as they must be; where its hive has other copies, start "
-            "the node: it sets this directory aside by itself if it can't use it. Else see wrpme-data repair"
-        )
+        raise DamagedError(f"{found.wrong:,} things in {directory} are not as they must be. {RESORTS}")
     _say(f"{directory} is whole")
     return 0
 

@@ -12,6 +12,7 @@ from struct import Struct
 
 import msgspec
 
+from wrpme.core.io import Reader
 from wrpme.daemon.limits import STARTS_MAX
 from wrpme.daemon.storage.store import Store
 from wrpme.errors import DamagedError, StorageError
@@ -32,6 +33,15 @@ class Identity(msgspec.Struct, frozen=True):
     incarnation: int
     starts: int
     lives: tuple[int, ...]
+
+
+def last_life(reader: Reader) -> int:
+    """Returns the incarnation of the last start; 0 where there was none, or nobody can say."""
+    held, known = reader.get(KEY) or b"", reader.get(LIVES_KEY) or b""
+    if len(held) != _VALUE.size or not known or len(known) % _LIFE.size:
+        return 0
+    starts: int = _VALUE.unpack(held)[1]
+    return starts << 32 | int.from_bytes(known[-_LIFE.size :], "big")
 
 
 def next_life(store: Store, random_bytes: Callable[[int], bytes]) -> Identity:

@@ -160,8 +160,8 @@ class LevelStore:
         """Removes the files that no entry has; not where LevelDB may have lost some of its entries."""
         self._files.clear_away()
 
-    def drop_broken(self) -> list[bytes]:
-        """Removes the entries whose file was lost, where a directory was repaired; returns their keys."""
+    def broken(self) -> list[bytes]:
+        """Returns the keys of the entries whose file is not there, or is not what was written."""
         broken = []
         for key, value in self._raw(*ENTRIES):
             try:
@@ -170,6 +170,11 @@ class LevelStore:
                         pass
             except DamagedError:
                 broken.append(key)
+        return broken
+
+    def drop_broken(self) -> list[bytes]:
+        """Removes these entries, where a directory was repaired; returns their keys."""
+        broken = self.broken()
         self.write([(key, None) for key in broken], sync=True)
         return broken
 
