@@ -255,7 +255,9 @@ def look_for(name: str, from_the_first: bool = False) -> int | None:
         for seed in seeds:
             try:
                 _live(seed, sought.corner)
-            except SimulationError:
+            except SimulationError as error:
+                # A broken rule that can't even be called would be noticed by anybody.
+                assert isinstance(error.__cause__, AssertionError), f"{name} is no rule: {error.__cause__!r}"
                 return seed
     return None
 

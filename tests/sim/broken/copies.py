@@ -96,8 +96,8 @@ def writes_behind_the_cursor() -> Broken:
     """What is written before the cursor of a copy is not sent along."""
     honest = Sender._push_writes
 
-    def push_writes(self: Sender, pendings: Sequence[Pending]) -> list[tuple[int, int]]:
-        return honest(self, pendings if self.counts else [])
+    def push_writes(self: Sender, pendings: Sequence[Pending], last: Any = None) -> list[tuple[int, int]]:
+        return honest(self, pendings if self.counts else [], last)
 
     return Sender, "_push_writes", push_writes
 

@@ -84,8 +84,8 @@ def patches_without_the_number() -> Broken:
     """The patch of a view leaves out that another number of copies is wanted."""
     honest: Any = Index.patch
 
-    def patch(self: Index, base: View, voters: Sequence[NodeId], replication: int) -> Patch:
-        made: Patch = honest(self, base, voters, base.replication)
+    def patch(self: Index, base: View, voters: Sequence[NodeId], replication: int, *rest: Any) -> Patch:
+        made: Patch = honest(self, base, voters, base.replication, *rest)
         return made
 
     return Index, "patch", patch

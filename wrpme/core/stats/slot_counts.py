@@ -42,9 +42,9 @@ def known_counts(reader: Reader, lives: Sequence[int]) -> SlotCounts:
 
 def kept_counts(reader: Reader, life: int) -> SlotCounts | None:
     """As they are kept there, if the start with that incarnation wrote them."""
-    kept = SlotCounts()
     if reader.get(COUNTS_LIFE_KEY) != _LIFE.pack(life):
         return None
+    kept = SlotCounts()
     return kept if kept._load(reader.get(COUNTS_KEY), _changes_in(reader)) else None
 
 
